@@ -1,0 +1,214 @@
+// Package sqlitedb runs one SQLite file the way both of Bellhop's databases
+// (the store and the bus) need it: one goroutine writes, and commits in groups;
+// readers have connections of their own and never wait for it.
+//
+// # Groups
+//
+// A group is whatever arrived while the last one was being committed. There is
+// no linger: a lone caller pays one commit, a thousand callers share one. Each
+// caller's function runs inside a savepoint of its own, so an error or a panic
+// undoes that caller's writes and nobody else's.
+//
+// # Two ways to write
+//
+// [DB.Commit] returns after the group's commit is on disk (with [Full]), and
+// is for everything that is answered to somebody. [DB.Ride] returns as soon as
+// the function has run, before the commit, and is for writes that may be lost
+// in a crash because recovery would redo them. A group of riders only is
+// committed without waiting for the disk; the next synced commit covers it.
+//
+// # Failure
+//
+// A commit that fails is never retried: after a failed fsync nobody knows what
+// the disk holds. The database then refuses every further write with
+// [ErrFailed], closes [DB.Failed], and the process is expected to exit and to
+// recover from the file at its next start.
+package sqlitedb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+var (
+	// ErrFailed is returned by writes after a commit has failed.
+	ErrFailed = errors.New("sqlitedb: an earlier commit failed; restart to recover")
+	// ErrClosed is returned by reads and writes after Close.
+	ErrClosed = errors.New("sqlitedb: closed")
+)
+
+// Durability says what a commit of a [DB.Commit] group waits for.
+type Durability int
+
+const (
+	// Full waits for the disk on every commit (PRAGMA synchronous=FULL).
+	Full Durability = iota
+	// Normal survives a crash of the process, and after a power cut may lose
+	// the latest commits but never consistency (PRAGMA synchronous=NORMAL).
+	Normal
+	// Off never waits for the disk. It is for tests that must lose something.
+	Off
+)
+
+// Options configure [Open]. Path and Migrations are required.
+type Options struct {
+	// Path is the database file. It is created with mode 0600.
+	Path string
+	// Migrations holds files NNNN_name.sql, applied in order, each in a
+	// transaction. The number of the last one is kept in PRAGMA user_version.
+	Migrations fs.FS
+	// Durability of [DB.Commit]. Default: Full.
+	Durability Durability
+	// MaxGroup bounds the callers that share one commit. Default: 512.
+	MaxGroup int
+	// Readers is the number of read connections. Default: 2.
+	Readers int
+	// BeforeCommit, if set, runs on the writer goroutine inside each group's
+	// transaction, after the callers' functions. An error fails the group.
+	BeforeCommit func(*sqlite.Conn) error
+	// AfterCommit, if set, runs on the writer goroutine after each commit,
+	// before the callers return.
+	AfterCommit func(Group)
+}
+
+// DB is one open database file. All methods may be called concurrently.
+type DB struct {
+	opts    Options
+	writes  chan *write
+	readers chan *sqlite.Conn
+
+	closing chan struct{} // closed by Close: no new calls
+	drained chan struct{} // closed by the writer when it has left
+	failed  chan struct{} // closed by the writer after a failed commit
+	close   sync.Once
+
+	writer writer // owned by the writer goroutine
+}
+
+// Open opens or creates the file, applies missing migrations and starts the
+// writer. A file written by a newer version is refused.
+func Open(opts Options) (*DB, error) {
+	if opts.MaxGroup == 0 {
+		opts.MaxGroup = 512
+	}
+	if opts.Readers == 0 {
+		opts.Readers = 2
+	}
+	conn, err := openWriter(opts)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{
+		opts:    opts,
+		writes:  make(chan *write, 4*opts.MaxGroup),
+		readers: make(chan *sqlite.Conn, opts.Readers),
+		closing: make(chan struct{}),
+		drained: make(chan struct{}),
+		failed:  make(chan struct{}),
+	}
+	db.writer = writer{db: db, conn: conn, level: opts.Durability}
+	for range opts.Readers {
+		r, err := openReader(opts.Path)
+		if err != nil {
+			return nil, errors.Join(err, db.closeReaders(len(db.readers)), conn.Close())
+		}
+		db.readers <- r
+	}
+	go db.writer.run()
+	return db, nil
+}
+
+func openWriter(opts Options) (*sqlite.Conn, error) {
+	f, err := os.OpenFile(opts.Path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	conn, err := sqlite.OpenConn(opts.Path, sqlite.OpenReadWrite, sqlite.OpenWAL)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", opts.Path, err)
+	}
+	err = sqlitex.ExecuteScript(conn, fmt.Sprintf(`
+		PRAGMA foreign_keys = ON;
+		PRAGMA temp_store = MEMORY;
+		PRAGMA cache_size = -65536;
+		PRAGMA wal_autocheckpoint = %d;`, checkpointPages), nil)
+	if err == nil {
+		err = setSynchronous(conn, opts.Durability)
+	}
+	if err == nil {
+		err = migrate(conn, opts.Migrations)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare %s: %w", opts.Path, err), conn.Close())
+	}
+	return conn, nil
+}
+
+// checkpointPages is how many WAL pages are collected before a commit copies
+// them into the database file: 16 MiB. SQLite's own default of 4 MiB syncs the
+// database file four times as often for the same work.
+const checkpointPages = 4096
+
+func openReader(path string) (*sqlite.Conn, error) {
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)
+	if err != nil {
+		return nil, fmt.Errorf("open %s for reading: %w", path, err)
+	}
+	return conn, nil
+}
+
+// Failed is closed when a commit has failed and the process should end.
+func (db *DB) Failed() <-chan struct{} { return db.failed }
+
+// Read runs fn on a read-only connection inside one transaction, so that it
+// sees one state of the database. It holds back the log's clean-up while it
+// runs: read in short pieces.
+func (db *DB) Read(ctx context.Context, fn func(*sqlite.Conn) error) (err error) {
+	var conn *sqlite.Conn
+	select {
+	case <-db.closing:
+		return ErrClosed
+	default:
+	}
+	select {
+	case conn = <-db.readers:
+	case <-db.closing:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { db.readers <- conn }()
+	defer sqlitex.Transaction(conn)(&err)
+	return fn(conn)
+}
+
+// Close waits for the writes already handed in, then closes the file. Calling
+// it twice is harmless.
+func (db *DB) Close() error {
+	var err error
+	db.close.Do(func() {
+		close(db.closing)
+		<-db.drained
+		err = errors.Join(db.closeReaders(db.opts.Readers), db.writer.conn.Close())
+	})
+	return err
+}
+
+// closeReaders closes n read connections, waiting for those in use.
+func (db *DB) closeReaders(n int) error {
+	var errs []error
+	for range n {
+		errs = append(errs, (<-db.readers).Close())
+	}
+	return errors.Join(errs...)
+}
