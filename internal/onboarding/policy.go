@@ -1,0 +1,76 @@
+package onboarding
+
+import "time"
+
+// Policy holds the ledger's times and bounds. The zero value is not usable:
+// start from [DefaultPolicy].
+type Policy struct {
+	// Heartbeat is how often an incarnation says it is alive. Default: 3 s.
+	Heartbeat time.Duration
+	// DeadAfter is how old a heartbeat may be. Default: 10 s.
+	DeadAfter time.Duration
+	// StaleAfter is how long a queued mail may lag behind what was sent after
+	// it. Default: 60 s.
+	StaleAfter time.Duration
+	// MarkerAfter is how long a lane with queued mails may be silent before
+	// the relay sends a marker. Default: 30 s.
+	MarkerAfter time.Duration
+	// RecheckAfter is how old a Committing may be when the dot is written
+	// without a Check. Default: 0.5 s.
+	RecheckAfter time.Duration
+	// LaneLimit is how many messages the relay keeps in a lane. Default: 10 000.
+	LaneLimit int64
+	// RelayBatch is how many mails the relay moves in one commit. Default: 256.
+	RelayBatch int
+	// MaxClaims is how often a mail may be claimed without an outcome before
+	// it ends failed as poison. Default: 20.
+	MaxClaims int
+	// AloneFrom is the number of such claims from which the mail is sent with
+	// nothing else under way in the process. Default: 5.
+	AloneFrom int
+	// UnknownPause is how long an unknown waits for a late reply before the
+	// copy is sent. Default: 5 s.
+	UnknownPause time.Duration
+	// MaxCopies is how many copies of an unknown confirm mail are submitted; a
+	// copy that was certainly not delivered is not counted. Default: 1.
+	MaxCopies int
+	// Expiry is how long a confirm mail makes sense, and how long its link
+	// lives from the moment it is sent. Default: 72 h.
+	Expiry time.Duration
+	// Retry is the waiting time after each counted attempt; the last repeats.
+	// Each is drawn at random from nothing up to the value (full jitter), but
+	// never under a server's own hint. Default: 1m,5m,15m,30m,1h,2h,4h,8h.
+	Retry []time.Duration
+}
+
+// DefaultPolicy returns the defaults.
+func DefaultPolicy() Policy {
+	return Policy{
+		Heartbeat:    3 * time.Second,
+		DeadAfter:    10 * time.Second,
+		StaleAfter:   time.Minute,
+		MarkerAfter:  30 * time.Second,
+		RecheckAfter: 500 * time.Millisecond,
+		LaneLimit:    10_000,
+		RelayBatch:   256,
+		MaxClaims:    20,
+		AloneFrom:    5,
+		UnknownPause: 5 * time.Second,
+		MaxCopies:    1,
+		Expiry:       72 * time.Hour,
+		Retry: []time.Duration{
+			time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+			time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour,
+		},
+	}
+}
+
+// CopiesOf is how many copies of a mail may be sent after its outcome was
+// unknown. Losing a confirm mail locks a person out, and a second one is
+// harmless: the same Message-ID, the same link.
+func (p Policy) CopiesOf(v Variant) int {
+	if v == Confirm {
+		return p.MaxCopies
+	}
+	return 0
+}
