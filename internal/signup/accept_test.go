@@ -1,0 +1,162 @@
+package signup_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"bellhop/internal/onboarding"
+	"bellhop/internal/signup"
+)
+
+// recorder is a store that keeps what it is given, and answers as told.
+type recorder struct {
+	took     []signup.Acceptance
+	repeated bool
+	err      error
+}
+
+func (r *recorder) Accept(_ context.Context, a signup.Acceptance) (signup.Person, bool, error) {
+	r.took = append(r.took, a)
+	a.Person.Status, a.Person.Accepted = signup.Pending, time.Unix(1_800_000_000, 0)
+	return a.Person, r.repeated, r.err
+}
+
+func (r *recorder) Person(context.Context, string) (signup.Person, error) {
+	return signup.Person{}, r.err
+}
+
+func TestAcceptStoresPersonAndMail(t *testing.T) {
+	store := new(recorder)
+	var told []onboarding.Lane
+	policy := onboarding.DefaultPolicy()
+	policy.Expiry = 5 * time.Hour
+	service := signup.NewService(store, policy, func(l onboarding.Lane) {
+		if len(store.took) == 0 {
+			t.Error("told before the commit")
+		}
+		told = append(told, l)
+	})
+	got, err := service.Accept(t.Context(), signup.Form{
+		First: " Zoe\u0308  Maria ", Last: "", Email: " Ada@Bücher.Example ", IdempotencyKey: "k-1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := store.took[0]
+	if id, err := uuid.Parse(a.Person.ID); err != nil || id.Version() != 7 {
+		t.Errorf("id %q: version %d, %v; want a UUIDv7", a.Person.ID, id.Version(), err)
+	}
+	if a.Person.First != "Zoë Maria" || a.Person.Last != "" {
+		t.Errorf("stored %q %q", a.Person.First, a.Person.Last)
+	}
+	if s := a.Person.Address.Sendable(); s != "Ada@xn--bcher-kva.example" {
+		t.Errorf("stored address %q", s)
+	}
+	owed := onboarding.Owed{ID: onboarding.NewMailID(a.Person.ID, onboarding.SignUp, 1), Expiry: 5 * time.Hour}
+	if !slices.Equal(a.Mails, []onboarding.Owed{owed}) {
+		t.Errorf("owed %v, want %v", a.Mails, owed)
+	}
+	if a.Key == nil || *a.Key != sha256.Sum256([]byte("k-1")) {
+		t.Errorf("key %x", a.Key)
+	}
+	if got.Repeated || got.Person.ID != a.Person.ID || got.Person.Status != signup.Pending {
+		t.Errorf("accepted %+v", got)
+	}
+	if !slices.Equal(told, []onboarding.Lane{onboarding.Urgent}) {
+		t.Errorf("told %v", told)
+	}
+}
+
+func TestAcceptWithoutKey(t *testing.T) {
+	store := new(recorder)
+	form := signup.Form{First: "Ada", Email: "ada@example.com"}
+	service := signup.NewService(store, onboarding.DefaultPolicy(), nil)
+	for range 2 {
+		if _, err := service.Accept(t.Context(), form); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if store.took[0].Key != nil || store.took[0].Person.ID == store.took[1].Person.ID {
+		t.Error("two forms without a key must be two sign-ups")
+	}
+}
+
+// Nobody is told of a mail that is not there, or was told of already.
+func TestAcceptTellsOnlyOfNewMails(t *testing.T) {
+	for _, store := range []*recorder{{repeated: true}, {err: signup.ErrConflict}, {err: signup.ErrUnavailable}} {
+		service := signup.NewService(store, onboarding.DefaultPolicy(), func(onboarding.Lane) { t.Error("told") })
+		got, err := service.Accept(t.Context(), signup.Form{First: "Ada", Email: "ada@example.com"})
+		if !errors.Is(err, store.err) || got.Repeated != store.repeated {
+			t.Errorf("Accept = %+v, %v", got, err)
+		}
+	}
+}
+
+func TestAcceptRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		form signup.Form
+		want string // Invalid.Error
+	}{
+		{"everything at once", signup.Form{First: "", Last: "a\nb", Email: "ada", IdempotencyKey: "a b"},
+			"form: Idempotency-Key key email no-at first empty last character"},
+		{"name of spaces", signup.Form{First: " \u2003 ", Email: "ada@example.com"}, "form: first empty"},
+		{"link in a name", signup.Form{First: "Ada", Last: "evil.com", Email: "ada@example.com"}, "form: last link"},
+		{"no address", signup.Form{First: "Ada"}, "form: email empty"},
+		{"key too long", signup.Form{First: "Ada", Email: "ada@example.com", IdempotencyKey: strings.Repeat("k", 256)}, "form: Idempotency-Key key"},
+		{"key not ASCII", signup.Form{First: "Ada", Email: "ada@example.com", IdempotencyKey: "ü"}, "form: Idempotency-Key key"},
+		{"key with a line break", signup.Form{First: "Ada", Email: "ada@example.com", IdempotencyKey: "k\n"}, "form: Idempotency-Key key"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store := new(recorder)
+			_, err := signup.NewService(store, onboarding.DefaultPolicy(), nil).Accept(t.Context(), tt.form)
+			invalid, ok := errors.AsType[*signup.Invalid](err)
+			if !ok || invalid.Error() != tt.want {
+				t.Fatalf("Accept: %v, want %v", err, tt.want)
+			}
+			for field, refused := range invalid.Fields {
+				if refused.Code == "" || !strings.HasSuffix(refused.Message, ".") {
+					t.Errorf("%s: code %q, message %q", field, refused.Code, refused.Message)
+				}
+			}
+			if len(store.took) != 0 {
+				t.Error("something was stored")
+			}
+		})
+	}
+	longest := signup.Form{First: "Ada", Email: "ada@example.com", IdempotencyKey: strings.Repeat("~", 255)}
+	if _, err := signup.NewService(new(recorder), onboarding.DefaultPolicy(), nil).Accept(t.Context(), longest); err != nil {
+		t.Errorf("a key of 255 characters: %v", err)
+	}
+}
+
+// B7.1: what was typed is not in an error.
+func TestInvalidHoldsNothingTyped(t *testing.T) {
+	const canary = "canary.com"
+	form := signup.Form{First: canary, Last: canary, Email: canary, IdempotencyKey: canary + " "}
+	_, err := signup.NewService(new(recorder), onboarding.DefaultPolicy(), nil).Accept(t.Context(), form)
+	if all := fmt.Sprintf("%v %+v", err, errors.Unwrap(err)); strings.Contains(all, "canary") {
+		t.Errorf("error holds what was typed: %s", all)
+	}
+}
+
+func TestInvalidKey(t *testing.T) {
+	if got := signup.InvalidKey().Error(); got != "form: Idempotency-Key key" {
+		t.Error(got)
+	}
+}
+
+func TestPersonErrors(t *testing.T) {
+	service := signup.NewService(&recorder{err: signup.ErrNotFound}, onboarding.DefaultPolicy(), nil)
+	if _, err := service.Person(t.Context(), "x"); !errors.Is(err, signup.ErrNotFound) {
+		t.Errorf("Person: %v", err)
+	}
+}
