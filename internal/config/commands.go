@@ -1,0 +1,79 @@
+package config
+
+import "github.com/alecthomas/kong"
+
+const programHelp = `Bellhop takes sign-ups and sends the mail each one is owed: nothing lost, nothing sent twice.
+
+Start with "bellhop serve" and open the page it prints. Nothing else is needed to try it.`
+
+const variableHelp = `A flag wins over its environment variable, on the right. An empty variable counts as not set.`
+
+// grammar is the whole command line.
+type grammar struct {
+	Serve  Serve  `cmd:"" help:"Take sign-ups and send their mails." detail:"Needs no other service: the store, the queue and a mailbox to look into are built in. SIGTERM ends it in good order; a second one ends it at once, which loses nothing either. Times are written as 90s, 5m or 1h30m. A variable ending in _FILE names a file that holds the value and that not everybody may read."`
+	Verify Verify `cmd:"" help:"Check that no mail was lost or sent twice." detail:"Recomputes from storage what every accepted mail became. Exits with 1 if any was lost, sent twice, or is stuck. It may run beside a serve process."`
+	Dead   struct {
+		List    DeadList    `cmd:"" help:"List mails and messages that were given up, with the reason."`
+		Replay  DeadReplay  `cmd:"" help:"Send given-up mails once more." detail:"The ids are those that dead list shows. A mail keeps its Message-ID. One that may have arrived already (unknown) can arrive a second time."`
+		Discard DeadDiscard `cmd:"" help:"Take given-up mails as settled." detail:"The ids are those that dead list shows."`
+	} `cmd:"" help:"Look after mails that were given up."`
+	Version Version `cmd:"" help:"Print the version."`
+	Bench   struct {
+		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best."`
+		Mail   BenchMail   `cmd:"" help:"Measure mails against what this machine can do at best."`
+	} `cmd:"" help:"Measure Bellhop on this machine."`
+}
+
+// groups are the headings of a command's flags, in the order of the structs.
+func groups() kong.Option {
+	return kong.ExplicitGroups([]kong.Group{
+		{Key: "listening", Title: "Listening"},
+		{Key: "data", Title: "Data"},
+		{Key: "server", Title: "Mail server"},
+		{Key: "mails", Title: "Mails"},
+		{Key: "process", Title: "Process"},
+	})
+}
+
+// Data says where Bellhop keeps what it must not lose. Every command that
+// looks at it takes these.
+type Data struct {
+	DataDir string `name:"data-dir" var:"BELLHOP_DATA_DIR" default:"bellhop-data" placeholder:"DIR" group:"data" help:"The directory that holds everything Bellhop keeps. Created for its owner alone. One serve process at a time owns it."`
+	Store   string `name:"store" var:"BELLHOP_STORE" default:"embedded" placeholder:"STORE" group:"data" help:"Where sign-ups and the ledger of mails are kept. embedded is a database in the data directory."`
+	Queue   string `name:"queue" var:"BELLHOP_QUEUE" default:"embedded" placeholder:"QUEUE" group:"data" help:"What carries due mails to the senders. embedded is a message broker in the data directory."`
+}
+
+// Verify is "bellhop verify".
+type Verify struct {
+	JSON bool `name:"json" help:"Print the findings as one JSON object."`
+	Data
+}
+
+// DeadList is "bellhop dead list".
+type DeadList struct {
+	JSON bool `name:"json" help:"Print the list as JSON."`
+	Data
+}
+
+// DeadReplay is "bellhop dead replay". Either IDs or All is set.
+type DeadReplay struct {
+	IDs    []string `arg:"" optional:"" name:"id" help:"The ids that dead list shows."`
+	All    bool     `name:"all" help:"Replay everything that dead list shows."`
+	DryRun bool     `name:"dry-run" help:"With --all: only say what would be replayed."`
+	Data
+}
+
+// DeadDiscard is "bellhop dead discard". IDs is not empty.
+type DeadDiscard struct {
+	IDs []string `arg:"" name:"id" help:"The ids that dead list shows."`
+	Data
+}
+
+// Version is "bellhop version".
+type Version struct{}
+
+// BenchSignup is "bellhop bench signup".
+type BenchSignup struct{ Data }
+
+// BenchMail is "bellhop bench mail".
+type BenchMail struct{ Data }

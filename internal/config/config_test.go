@@ -1,0 +1,264 @@
+package config_test
+
+import (
+	"errors"
+	"flag"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bellhop/internal/config"
+)
+
+// update rewrites the expected help: go test ./internal/config -update
+var update = flag.Bool("update", false, "rewrite testdata")
+
+func parse(t *testing.T, environ []string, args ...string) *config.Invocation {
+	t.Helper()
+	in, err := config.Parse(args, environ)
+	if err != nil {
+		t.Fatalf("Parse(%q): %v", args, err)
+	}
+	return in
+}
+
+func serve(t *testing.T, environ []string, args ...string) *config.Serve {
+	t.Helper()
+	return parse(t, environ, append([]string{"serve"}, args...)...).Command.(*config.Serve)
+}
+
+func TestServeDefaults(t *testing.T) {
+	want := config.Serve{
+		Listen:          "127.0.0.1:6969",
+		Data:            config.Data{DataDir: "bellhop-data", Store: "embedded", Queue: "embedded"},
+		SMTPConnections: 16,
+		MailFrom:        "Bellhop <hello@localhost>",
+		MailRetry: config.Retry{time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+			time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour},
+		MailExpiry:   72 * time.Hour,
+		UnknownPause: 5 * time.Second,
+		Roles:        config.Roles{config.Web, config.Relay, config.Sender},
+		DrainTimeout: 25 * time.Second,
+	}
+	if got := config.DefaultServe(); !reflect.DeepEqual(got, want) {
+		t.Errorf("DefaultServe:\n got %+v\nwant %+v", got, want)
+	}
+	if got := serve(t, nil); !reflect.DeepEqual(*got, want) {
+		t.Errorf("serve without arguments:\n got %+v\nwant %+v", *got, want)
+	}
+}
+
+// TestServeSources sets every setting once by its flag and once by its
+// variable, and checks that the two agree and that each changed something.
+func TestServeSources(t *testing.T) {
+	dir := t.TempDir()
+	certs := filepath.Join(dir, "ca.pem")
+	write(t, certs, certificate(t), 0o644)
+	values := map[string]string{
+		"listen": "127.0.0.2:80", "public-url": "https://a.example", "ops-listen": "127.0.0.1:9", "data-dir": "d",
+		"smtp": "smtp://u:p@h:25", "smtp-connections": "3", "smtp-rate": "0.5", "smtp-hello": "me.example", "smtp-ca-file": certs,
+		"mail-from": "a@b.example", "mail-templates": dir, "mail-retry": "1s, 2s", "mail-expiry": "1h", "unknown-pause": "1s",
+		"drain-timeout": "3s",
+	}
+	byDefault := config.DefaultServe()
+	for name, value := range values {
+		t.Run(name, func(t *testing.T) {
+			variable := "BELLHOP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+			byFlag := serve(t, []string{variable + "=ignored"}, "--"+name, value)
+			byVariable := serve(t, []string{variable + "=" + value})
+			if !reflect.DeepEqual(byFlag, byVariable) {
+				t.Errorf("flag and variable differ:\n%+v\n%+v", byFlag, byVariable)
+			}
+			if reflect.DeepEqual(*byFlag, byDefault) {
+				t.Error("setting it changed nothing")
+			}
+			if empty := serve(t, []string{variable + "="}); !reflect.DeepEqual(*empty, byDefault) {
+				t.Error("an empty variable does not count as not set")
+			}
+		})
+	}
+	if !serve(t, []string{"BELLHOP_MAILBOX_PUBLIC=true"}).MailboxPublic || serve(t, []string{"BELLHOP_MAILBOX_PUBLIC=0"}).MailboxPublic {
+		t.Error("BELLHOP_MAILBOX_PUBLIC is not read as true or false")
+	}
+}
+
+func TestPlatformPort(t *testing.T) {
+	environ := []string{"HTTP_PLATFORM_PORT=8123"}
+	if got := serve(t, environ).Listen; got != "127.0.0.1:8123" {
+		t.Errorf("listen = %q, want the host of the default and the port of the host", got)
+	}
+	if got := serve(t, environ, "--listen", "127.0.0.1:1").Listen; got != "127.0.0.1:1" {
+		t.Errorf("listen = %q, want the flag to win", got)
+	}
+	if got := serve(t, append(environ, "BELLHOP_LISTEN=127.0.0.1:2")).Listen; got != "127.0.0.1:2" {
+		t.Errorf("listen = %q, want Bellhop's own variable to win", got)
+	}
+	if _, err := config.Parse([]string{"serve"}, []string{"HTTP_PLATFORM_PORT=pipe"}); err == nil || !strings.Contains(err.Error(), "from HTTP_PLATFORM_PORT") {
+		t.Errorf("err = %v, want it to name HTTP_PLATFORM_PORT", err)
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	bound := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4321}
+	s := serve(t, nil, "--listen", "127.0.0.1:0")
+	if got := s.BaseURL(bound); got != "http://localhost:4321" {
+		t.Errorf("BaseURL = %q, want the bound port", got)
+	}
+	s = serve(t, nil, "--public-url", "https://a.example/")
+	if got := s.BaseURL(bound); got != "https://a.example" {
+		t.Errorf("BaseURL = %q, want no slash at the end", got)
+	}
+}
+
+func TestMailboxPage(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want bool
+	}{
+		{nil, true},
+		{[]string{"--listen", "localhost:80"}, true},
+		{[]string{"--listen", "[::1]:80"}, true},
+		{[]string{"--listen", ":80", "--smtp", "mailbox"}, false},
+		{[]string{"--listen", ":80", "--smtp", "mailbox", "--mailbox-public"}, true},
+		{[]string{"--smtp", "smtp://localhost"}, false},
+	} {
+		if got := serve(t, nil, test.args...).MailboxPage(); got != test.want {
+			t.Errorf("%q: MailboxPage = %v, want %v", test.args, got, test.want)
+		}
+	}
+}
+
+func TestOtherCommands(t *testing.T) {
+	data := config.Data{DataDir: "d", Store: "embedded", Queue: "embedded"}
+	for _, test := range []struct {
+		args string
+		want any
+	}{
+		{"verify --json", &config.Verify{JSON: true, Data: data}},
+		{"dead list --json", &config.DeadList{JSON: true, Data: data}},
+		{"dead replay a b", &config.DeadReplay{IDs: []string{"a", "b"}, Data: data}},
+		{"dead replay --all --dry-run", &config.DeadReplay{All: true, DryRun: true, IDs: []string{}, Data: data}},
+		{"dead discard a", &config.DeadDiscard{IDs: []string{"a"}, Data: data}},
+		{"version", &config.Version{}},
+		{"bench signup", &config.BenchSignup{Data: data}},
+		{"bench mail", &config.BenchMail{Data: data}},
+	} {
+		got := parse(t, []string{"BELLHOP_DATA_DIR=d"}, strings.Fields(test.args)...).Command
+		if r, ok := got.(*config.DeadReplay); ok && r.IDs == nil {
+			r.IDs = []string{}
+		}
+		if !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", test.args, got, test.want)
+		}
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"serve --lisen=x", `did you mean "--listen"?; bellhop serve --help`},
+		{"serve --smtp", "--smtp: needs a value"},
+		{"dead", `expected one of "list", "replay", "discard"; bellhop dead --help`},
+		{"dead discard", "expected <id> ...; bellhop dead discard --help"},
+		{"frobnicate", "bellhop --help"},
+	} {
+		_, err := config.Parse(strings.Fields(test.args), nil)
+		var usage *config.UsageError
+		if !errors.As(err, &usage) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: err = %v, want a UsageError with %q", test.args, err, test.want)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		environ []string
+		args    []string
+		want    string
+	}{
+		{"typing error", []string{"BELLHOP_LISEN=x"}, nil, "did you mean BELLHOP_LISTEN?"},
+		{"no secret", []string{"BELLHOP_LISTEN_FILE=x"}, nil, "BELLHOP_LISTEN_FILE is not a setting"},
+		{"nothing near", []string{"BELLHOP_COLOUR_SCHEME=x"}, nil, "BELLHOP_COLOUR_SCHEME is not a setting of Bellhop and is ignored"},
+		{"links, open", nil, []string{"--listen", ":80", "--smtp", "mailbox"}, "http://localhost:80, which leads nowhere"},
+		{"links, remote", nil, []string{"--smtp", "smtp://mail.example"}, "set --public-url"},
+		{"links, any port", nil, []string{"--listen", ":0", "--smtp", "mailbox"}, "http://localhost:…"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := parse(t, test.environ, append([]string{"serve"}, test.args...)...).Warnings
+			if len(got) != 1 || !strings.Contains(got[0], test.want) {
+				t.Errorf("warnings = %q, want one with %q", got, test.want)
+			}
+		})
+	}
+	quiet := []string{"BELLHOP_LISTEN=127.0.0.1:1", "PATH=x", "BELLHOP_SMTP_FILE="}
+	if got := parse(t, quiet, "serve", "--public-url", "http://a.example").Warnings; len(got) != 0 {
+		t.Errorf("warnings = %q, want none", got)
+	}
+	if got := parse(t, quiet, "verify").Warnings; len(got) != 0 {
+		t.Errorf("warnings = %q: another command's variable is no mistake", got)
+	}
+}
+
+// TestHelp compares the references with testdata/*.help.
+func TestHelp(t *testing.T) {
+	for name, args := range map[string][]string{
+		"bellhop": nil, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
+		"dead": {"dead", "--help"}, "dead-replay": {"dead", "replay", "-h"}, "version": {"version", "--help"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environ := []string{"BELLHOP_SMTP=smtp://user:hunter2@host", "BELLHOP_MAIL_FROM=secret@example.com"}
+			got := parse(t, environ, args...).Command.(*config.Help).Text
+			path := filepath.Join("testdata", name+".help")
+			if *update {
+				write(t, path, got, 0o644)
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("the help changed; if it should, run: go test ./internal/config -update\n%s", got)
+			}
+			for line := range strings.SplitSeq(got, "\n") {
+				if len(line) > 100 {
+					t.Errorf("line too wide: %q", line)
+				}
+			}
+		})
+	}
+}
+
+// TestHelpIsComplete checks that every field of Serve is told in its help, with
+// its variable and its default.
+func TestHelpIsComplete(t *testing.T) {
+	text := parse(t, nil, "serve", "--help").Command.(*config.Help).Text
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Serve]()) {
+		if field.Anonymous {
+			continue
+		}
+		name, variable := field.Tag.Get("name"), field.Tag.Get("var")
+		_, entry, found := strings.Cut(text, "  --"+name+" ")
+		entry, _, _ = strings.Cut(entry, "\n  --")
+		if !found || variable == "" || !strings.Contains(entry, variable) || !strings.Contains(entry, "Default: ") {
+			t.Errorf("--%s: want its variable and its default in the help, got %q", name, entry)
+		}
+		if want := "BELLHOP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")); variable != want {
+			t.Errorf("--%s: variable %s, want %s", name, variable, want)
+		}
+	}
+}
+
+func TestRolesHas(t *testing.T) {
+	s := serve(t, nil, "--roles", "sender, relay,web,web")
+	if !slices.Equal(s.Roles, config.Roles{config.Sender, config.Relay, config.Web}) {
+		t.Errorf("roles = %v", s.Roles)
+	}
+	if !s.Roles.Has(config.Web) || s.Roles.Has("console") {
+		t.Error("Has is wrong")
+	}
+}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// defaultHost is the host of --listen's default.
+const defaultHost = "127.0.0.1"
+
+// Serve is "bellhop serve". Start from [DefaultServe] to build one in code; the
+// zero value is not valid.
+type Serve struct {
+	Listen    string `name:"listen" var:"BELLHOP_LISTEN" default:"127.0.0.1:6969" placeholder:"HOST:PORT" group:"listening" help:"The address people and apps connect to. Port 0 takes a free one." note:"127.0.0.1 with the port in HTTP_PLATFORM_PORT where a host sets that"`
+	PublicURL string `name:"public-url" var:"BELLHOP_PUBLIC_URL" placeholder:"URL" group:"listening" help:"How people reach Bellhop from outside. Every link in a mail begins with it, whatever name a browser used." fallback:"http://localhost: and the port of --listen"`
+	OpsListen string `name:"ops-listen" var:"BELLHOP_OPS_LISTEN" placeholder:"HOST:PORT" group:"listening" help:"A second address, for /metrics and profiles. They are never on the first. It has no password: keep it private." fallback:"off"`
+
+	Data
+
+	SMTP            SMTPURL `name:"smtp" var:"BELLHOP_SMTP" secret:"" placeholder:"URL" group:"server" help:"Where mails go. mailbox keeps them for you to read at /mailbox. smtp://user:password@host:587 sends them, and insists on STARTTLS unless the host is this machine or the URL ends in ?tls=none. smtps://host:465 is TLS from the start." fallback:"mailbox"`
+	MailboxPublic   bool    `name:"mailbox-public" var:"BELLHOP_MAILBOX_PUBLIC" group:"server" help:"Show /mailbox even when --listen is open to other machines. Whoever can connect can then read every mail."`
+	SMTPConnections int     `name:"smtp-connections" var:"BELLHOP_SMTP_CONNECTIONS" default:"16" placeholder:"N" group:"server" help:"How many connections to the mail server are kept and used at once (1 to 1000)."`
+	SMTPRate        Rate    `name:"smtp-rate" var:"BELLHOP_SMTP_RATE" default:"unlimited" placeholder:"N" group:"server" help:"The most mails to hand over in a second, for servers that set a limit. 0.5 is one every two seconds."`
+	SMTPHello       string  `name:"smtp-hello" var:"BELLHOP_SMTP_HELLO" placeholder:"NAME" group:"server" help:"The name this machine gives itself to the mail server (EHLO)." fallback:"the name of the host"`
+	SMTPCAFile      string  `name:"smtp-ca-file" var:"BELLHOP_SMTP_CA_FILE" placeholder:"FILE" group:"server" help:"Certificates (PEM) to trust for the mail server, instead of the system's." fallback:"the system's"`
+
+	MailFrom      string        `name:"mail-from" var:"BELLHOP_MAIL_FROM" default:"Bellhop <hello@localhost>" placeholder:"ADDRESS" group:"mails" help:"Who mails are from, as \"Name <address>\" or the address alone."`
+	MailTemplates string        `name:"mail-templates" var:"BELLHOP_MAIL_TEMPLATES" placeholder:"DIR" group:"mails" help:"A directory with templates that take the place of the built-in ones." fallback:"the built-in ones"`
+	MailRetry     Retry         `name:"mail-retry" var:"BELLHOP_MAIL_RETRY" default:"1m,5m,15m,30m,1h,2h,4h,8h" placeholder:"TIMES" group:"mails" help:"How long to wait after each temporary refusal by the mail server. Each wait is drawn at random up to its value, and the last repeats."`
+	MailExpiry    time.Duration `name:"mail-expiry" var:"BELLHOP_MAIL_EXPIRY" default:"72h" placeholder:"TIME" group:"mails" help:"How long a confirmation mail is worth sending. After that it ends as expired."`
+	UnknownPause  time.Duration `name:"unknown-pause" var:"BELLHOP_UNKNOWN_PAUSE" default:"5s" placeholder:"TIME" group:"mails" help:"How long to wait before a mail is sent again whose connection broke so late that it may have arrived."`
+
+	Roles        Roles         `name:"roles" var:"BELLHOP_ROLES" default:"web,relay,sender" placeholder:"ROLES" group:"process" help:"Which parts of the work this process takes. With the embedded store or queue it must be all of them."`
+	DrainTimeout time.Duration `name:"drain-timeout" var:"BELLHOP_DRAIN_TIMEOUT" default:"25s" placeholder:"TIME" group:"process" help:"How long SIGTERM waits for what is under way. Mails that are not yet handed over by then go back to be sent later."`
+}
+
+// Loopback tells whether only this machine can connect to --listen.
+func (s *Serve) Loopback() bool {
+	host, _, err := net.SplitHostPort(s.Listen)
+	return err == nil && loopback(host)
+}
+
+// MailboxPage tells whether /mailbox is there: only with the dev mailbox, and
+// beyond this machine only when that was asked for.
+func (s *Serve) MailboxPage() bool {
+	return s.SMTP.Mailbox() && (s.Loopback() || s.MailboxPublic)
+}
+
+// BaseURL is --public-url without a slash at its end. Where that is not set it
+// is made from the port that was really bound, since --listen may say 0.
+func (s *Serve) BaseURL(bound net.Addr) string {
+	if s.PublicURL != "" {
+		return strings.TrimSuffix(s.PublicURL, "/")
+	}
+	_, port, err := net.SplitHostPort(bound.String())
+	if err != nil {
+		return "http://localhost"
+	}
+	return "http://localhost:" + port
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// advise returns warnings about settings that are valid and yet odd.
+func advise(command any) []string {
+	s, ok := command.(*Serve)
+	if !ok || s.PublicURL != "" {
+		return nil
+	}
+	remote := false
+	if u, err := url.Parse(s.SMTP.Reveal()); err == nil && !s.SMTP.Mailbox() {
+		remote = !loopback(u.Hostname())
+	}
+	if s.Loopback() && !remote {
+		return nil
+	}
+	_, port, _ := net.SplitHostPort(s.Listen)
+	if n, err := strconv.Atoi(port); err != nil || n == 0 {
+		port = "…"
+	}
+	return []string{"links in mails will begin with http://localhost:" + port + ", which leads nowhere on other machines; set --public-url"}
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// SMTPURL says where mails go. It may hold a password, so it never prints
+// itself: fmt, encoding/json and log/slog all show the user and the password
+// as ***. The zero value stands for the default, the dev mailbox.
+type SMTPURL struct{ raw string }
+
+// NewSMTPURL wraps a URL. It checks nothing: [Serve.Validate] does.
+func NewSMTPURL(raw string) SMTPURL { return SMTPURL{raw: raw} }
+
+// Reveal returns the URL with its password, "mailbox" by default.
+func (u SMTPURL) Reveal() string {
+	if u.raw == "" {
+		return mailbox
+	}
+	return u.raw
+}
+
+// Mailbox tells whether mails are kept in the dev mailbox.
+func (u SMTPURL) Mailbox() bool { return u.Reveal() == mailbox }
+
+// Explicit tells whether somebody set it, rather than leaving the default.
+func (u SMTPURL) Explicit() bool { return u.raw != "" }
+
+// String returns the scheme and the host, and *** for user and password. A text
+// that is not a valid URL is not shown at all: a part of a password that was
+// not percent-encoded looks like a host or a query.
+func (u SMTPURL) String() string {
+	if u.Mailbox() {
+		return mailbox
+	}
+	if problem, _ := u.check(); problem != "" {
+		return "***"
+	}
+	parsed, err := url.Parse(u.raw)
+	switch {
+	case err != nil:
+		return "***"
+	case parsed.User != nil:
+		return parsed.Scheme + "://***@" + parsed.Host
+	}
+	return parsed.Scheme + "://" + parsed.Host
+}
+
+// Format prints String for every verb, %#v and %d included.
+func (u SMTPURL) Format(f fmt.State, _ rune) { fmt.Fprint(f, u.String()) }
+
+// MarshalText returns String, for JSON and the like.
+func (u SMTPURL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// LogValue returns String.
+func (u SMTPURL) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+const (
+	mailbox     = "mailbox"
+	smtpExample = "write mailbox, smtp://user:password@host:587 (STARTTLS) or smtps://host:465"
+)
+
+// check returns what is wrong with the URL, without showing any of it.
+func (u SMTPURL) check() (problem, remedy string) {
+	if u.Mailbox() {
+		return "", ""
+	}
+	parsed, err := url.Parse(u.raw)
+	switch {
+	case err != nil:
+		// The parser's own words may hold a part of the password.
+		return "this is not a URL", smtpExample + ", with the characters @ / : ? # % of a user or password written as %40 %2F %3A %3F %23 %25"
+	case parsed.Scheme != "smtp" && parsed.Scheme != "smtps":
+		return "want mailbox, an smtp:// or an smtps:// URL", smtpExample
+	case parsed.Hostname() == "":
+		return "the URL names no host", smtpExample
+	case !validPort(parsed.Port()):
+		return "the port is not a number from 1 to 65535", smtpExample
+	case strings.Trim(parsed.Path, "/") != "" || parsed.Fragment != "":
+		return "nothing may follow the port but ?tls=none", smtpExample + "; in a password / is written %2F and # is written %23"
+	}
+	return checkTLS(parsed)
+}
+
+func checkTLS(parsed *url.URL) (problem, remedy string) {
+	query, err := url.ParseQuery(parsed.RawQuery)
+	tls := query["tls"]
+	delete(query, "tls")
+	switch {
+	case err != nil || len(query) > 0 || len(tls) > 1 || len(tls) == 1 && tls[0] != "none":
+		return "the only option a mail server URL takes is ?tls=none", "remove what else follows the question mark; in a password ? is written %3F"
+	case len(tls) == 1 && parsed.Scheme == "smtps":
+		return "smtps:// is TLS and ?tls=none says no TLS", "remove ?tls=none, or write smtp://"
+	case parsed.User != nil && parsed.User.Username() == "":
+		return "the URL has a password and no user", smtpExample
+	}
+	return "", ""
+}
+
+// validPort accepts no port too: the scheme's then counts.
+func validPort(port string) bool {
+	if port == "" {
+		return true
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}

@@ -1,0 +1,167 @@
+package config
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// embedded is the only store and the only queue there is.
+const embedded = "embedded"
+
+// Validate returns all that is wrong, as [Faults], or nil. It looks at the
+// files and directories that settings name, and at nothing else outside.
+func (s *Serve) Validate() error {
+	var f Faults
+	s.checkListening(&f)
+	s.Data.check(&f)
+	s.checkServer(&f)
+	s.checkMailbox(&f)
+	s.checkMails(&f)
+	s.checkProcess(&f)
+	return f.err()
+}
+
+// Validate returns all that is wrong, as [Faults], or nil.
+func (v *Verify) Validate() error { return v.Data.faults() }
+
+// Validate returns all that is wrong, as [Faults], or nil.
+func (d *DeadList) Validate() error { return d.Data.faults() }
+
+// Validate returns all that is wrong, as [Faults], or nil.
+func (d *DeadReplay) Validate() error {
+	var f Faults
+	d.Data.check(&f)
+	if d.All == (len(d.IDs) > 0) {
+		f.add("all", "want either ids or --all", "name what to replay, or write --all for everything that dead list shows")
+	}
+	if d.DryRun && !d.All {
+		f.add("dry-run", "this goes with --all only", "add --all, or leave it out")
+	}
+	return f.err()
+}
+
+// Validate returns all that is wrong, as [Faults], or nil.
+func (d *DeadDiscard) Validate() error { return d.Data.faults() }
+
+// Validate returns all that is wrong, as [Faults], or nil.
+func (b *BenchSignup) Validate() error { return b.Data.faults() }
+
+// Validate returns all that is wrong, as [Faults], or nil.
+func (b *BenchMail) Validate() error { return b.Data.faults() }
+
+func (d *Data) faults() error {
+	var f Faults
+	d.check(&f)
+	return f.err()
+}
+
+func (d *Data) check(f *Faults) {
+	if d.DataDir == "" {
+		f.add("data-dir", "want the name of a directory, got an empty one", "write for example --data-dir bellhop-data")
+	}
+	for _, choice := range []struct{ flag, value string }{{"store", d.Store}, {"queue", d.Queue}} {
+		if choice.value != embedded {
+			f.add(choice.flag, fmt.Sprintf("want embedded, got %q", choice.value), "leave it out: embedded is the only one this version has")
+		}
+	}
+}
+
+func (s *Serve) checkListening(f *Faults) {
+	listens := checkAddress(f, "listen", s.Listen, "127.0.0.1:6969")
+	if s.OpsListen != "" && checkAddress(f, "ops-listen", s.OpsListen, "127.0.0.1:9090") && listens &&
+		s.OpsListen == s.Listen && !strings.HasSuffix(s.Listen, ":0") {
+		f.add("ops-listen", "this is the address of --listen, and metrics and profiles must not be public", "give it a port of its own")
+	}
+	if s.PublicURL == "" {
+		return
+	}
+	u, err := url.Parse(s.PublicURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !validPort(u.Port()) {
+		f.add("public-url", fmt.Sprintf("%q is not an http or https URL", s.PublicURL), "write for example https://signup.example.com")
+	} else if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		f.add("public-url", "nothing may stand in it but the scheme, the host and a port", "write for example https://signup.example.com")
+	}
+}
+
+func checkAddress(f *Faults, flag, address, example string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil || port != "0" && (port == "" || !validPort(port)) {
+		f.add(flag, fmt.Sprintf("want HOST:PORT with a port from 0 to 65535, got %q", address), "write for example "+example)
+		return false
+	}
+	return true
+}
+
+func (s *Serve) checkServer(f *Faults) {
+	if problem, remedy := s.SMTP.check(); problem != "" {
+		f.add("smtp", problem, remedy)
+	}
+	if s.SMTPConnections < 1 || s.SMTPConnections > 1000 {
+		f.add("smtp-connections", fmt.Sprintf("want 1 to 1000, got %d", s.SMTPConnections), "16 serve most mail servers well")
+	}
+	if strings.ContainsFunc(s.SMTPHello, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		f.add("smtp-hello", fmt.Sprintf("want a host name in ASCII, got %q", s.SMTPHello), "write for example mail.example.com")
+	}
+	if s.SMTPCAFile == "" {
+		return
+	}
+	pem, err := os.ReadFile(s.SMTPCAFile)
+	if err != nil {
+		f.add("smtp-ca-file", err.Error(), "name a file of PEM certificates that Bellhop can read")
+	} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		f.add("smtp-ca-file", s.SMTPCAFile+" holds no certificate", "name a file with -----BEGIN CERTIFICATE----- in it")
+	}
+}
+
+// checkMailbox refuses to swallow other people's mails in silence.
+func (s *Serve) checkMailbox(f *Faults) {
+	_, _, err := net.SplitHostPort(s.Listen)
+	if err == nil && !s.Loopback() && !s.SMTP.Explicit() {
+		f.add("smtp", s.Listen+" is open to other machines and mails would only go to the dev mailbox, where nobody gets them",
+			"name your mail server, or write out --smtp mailbox if that is what you want")
+	}
+	if s.MailboxPublic && !s.SMTP.Mailbox() {
+		f.add("mailbox-public", "there is no mailbox page, because --smtp names a mail server", "leave it out")
+	}
+}
+
+func (s *Serve) checkMails(f *Faults) {
+	if _, err := mail.ParseAddress(s.MailFrom); err != nil {
+		f.add("mail-from", fmt.Sprintf("%q is not an address", s.MailFrom), `write for example "Bellhop <hello@example.com>"`)
+	}
+	if s.MailTemplates != "" {
+		if info, err := os.Stat(s.MailTemplates); err != nil {
+			f.add("mail-templates", err.Error(), "name a directory that Bellhop can read")
+		} else if !info.IsDir() {
+			f.add("mail-templates", s.MailTemplates+" is not a directory", "name the directory that holds the templates")
+		}
+	}
+	if len(s.MailRetry) == 0 {
+		f.add("mail-retry", "want at least one duration", "write for example 1m,5m,1h")
+	}
+	for _, d := range s.MailRetry {
+		checkPositive(f, "mail-retry", d)
+	}
+	checkPositive(f, "mail-expiry", s.MailExpiry)
+	checkPositive(f, "unknown-pause", s.UnknownPause)
+}
+
+func checkPositive(f *Faults, flag string, d time.Duration) {
+	if d <= 0 {
+		f.add(flag, fmt.Sprintf("want a duration over 0, got %v", d), durationExample)
+	}
+}
+
+func (s *Serve) checkProcess(f *Faults) {
+	checkPositive(f, "drain-timeout", s.DrainTimeout)
+	all := s.Roles.Has(Web) && s.Roles.Has(Relay) && s.Roles.Has(Sender)
+	if !all && (s.Store == embedded || s.Queue == embedded) {
+		f.add("roles", "want all of web,relay,sender, because one process owns an embedded store or queue", "leave it out")
+	}
+}

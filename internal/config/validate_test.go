@@ -1,0 +1,293 @@
+package config_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"bellhop/internal/config"
+)
+
+func write(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
+}
+
+// certificate returns a self-signed certificate in PEM.
+func certificate(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// faults parses and returns what is wrong.
+func faults(t *testing.T, environ []string, args ...string) config.Faults {
+	t.Helper()
+	_, err := config.Parse(args, environ)
+	var out config.Faults
+	if err != nil && !errors.As(err, &out) {
+		t.Fatalf("Parse(%q): %v, want Faults", args, err)
+	}
+	return out
+}
+
+// TestRules breaks one rule at a time. Each must be reported once, by the
+// setting's name.
+func TestRules(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "no certificate", 0o600)
+	for _, test := range []struct {
+		flag, value string
+		more        []string
+		want        string
+	}{
+		{flag: "listen", value: "6969", want: "want HOST:PORT"},
+		{flag: "listen", value: "127.0.0.1:http", want: "want HOST:PORT"},
+		{flag: "listen", value: "127.0.0.1:65536", want: "want HOST:PORT"},
+		{flag: "listen", value: "127.0.0.1:", want: "want HOST:PORT"},
+		{flag: "ops-listen", value: "9090", want: "want HOST:PORT"},
+		{flag: "ops-listen", value: "127.0.0.1:6969", want: "must not be public"},
+		{flag: "public-url", value: "signup.example.com", want: "not an http or https URL"},
+		{flag: "public-url", value: "ftp://a.example", want: "not an http or https URL"},
+		{flag: "public-url", value: "https://:80", want: "not an http or https URL"},
+		{flag: "public-url", value: "https://a.example/x", want: "nothing may stand in it"},
+		{flag: "public-url", value: "https://a.example?x", want: "nothing may stand in it"},
+		{flag: "public-url", value: "https://u@a.example", want: "nothing may stand in it"},
+		{flag: "data-dir", value: "", want: "got an empty one"},
+		{flag: "store", value: "redis", want: `want embedded, got "redis"`},
+		{flag: "queue", value: "servicebus", want: `want embedded, got "servicebus"`},
+		{flag: "smtp-connections", value: "0", want: "want 1 to 1000, got 0"},
+		{flag: "smtp-connections", value: "1001", want: "want 1 to 1000"},
+		{flag: "smtp-connections", value: "many", want: "not a whole number"},
+		{flag: "smtp-rate", value: "0", want: "not a number of mails a second"},
+		{flag: "smtp-rate", value: "-1", want: "not a number of mails a second"},
+		{flag: "smtp-rate", value: "NaN", want: "not a number of mails a second"},
+		{flag: "smtp-rate", value: "fast", want: "not a number of mails a second"},
+		{flag: "smtp-hello", value: "two words", want: "want a host name"},
+		{flag: "smtp-ca-file", value: file + "-missing", want: "no such file"},
+		{flag: "smtp-ca-file", value: file, want: "holds no certificate"},
+		{flag: "mail-from", value: "nobody", want: "not an address"},
+		{flag: "mail-from", value: "a@b.example, c@d.example", want: "not an address"},
+		{flag: "mail-templates", value: file + "-missing", want: "no such file"},
+		{flag: "mail-templates", value: file, want: "not a directory"},
+		{flag: "mail-retry", value: "1m,,5m", want: "not a duration"},
+		{flag: "mail-retry", value: "1m,0s", want: "want a duration over 0"},
+		{flag: "mail-expiry", value: "-1h", want: "want a duration over 0"},
+		{flag: "mail-expiry", value: "three days", want: "not a duration"},
+		{flag: "unknown-pause", value: "0", want: "want a duration over 0"},
+		{flag: "drain-timeout", value: "0s", want: "want a duration over 0"},
+		{flag: "roles", value: "web,console", want: "not a role"},
+		{flag: "roles", value: "web", want: "one process owns an embedded store"},
+		{flag: "smtp", value: "", more: []string{"--listen", ":80"}, want: "open to other machines"},
+		{flag: "smtp", value: "", more: []string{"--listen", "0.0.0.0:80"}, want: "open to other machines"},
+		{flag: "smtp", value: "", more: []string{"--listen", "bellhop.example:80"}, want: "open to other machines"},
+		{flag: "mailbox-public", value: "true", more: []string{"--smtp", "smtp://localhost"}, want: "no mailbox page"},
+	} {
+		t.Run(test.flag+"="+test.value, func(t *testing.T) {
+			args := append([]string{"serve", "--" + test.flag + "=" + test.value}, test.more...)
+			got := faults(t, nil, args...)
+			if len(got) != 1 || got[0].Flag != test.flag || !strings.Contains(got[0].Problem, test.want) || got[0].Remedy == "" {
+				t.Errorf("got %v, want one fault of --%s with %q and a remedy", got, test.flag, test.want)
+			}
+		})
+	}
+}
+
+func TestRulesOfOtherCommands(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"verify --store=x", "store"},
+		{"dead list --queue=x", "queue"},
+		{"dead replay", "all"},
+		{"dead replay --all a", "all"},
+		{"dead replay --dry-run a", "dry-run"},
+		{"dead discard --data-dir= a", "data-dir"},
+		{"bench signup --store=x", "store"},
+		{"bench mail --store=x", "store"},
+	} {
+		got := faults(t, nil, strings.Fields(test.args)...)
+		if len(got) != 1 || got[0].Flag != test.want {
+			t.Errorf("%s: got %v, want one fault of --%s", test.args, got, test.want)
+		}
+	}
+}
+
+// TestAllFaultsAtOnce mixes values that cannot be read with rules that are
+// broken, from every source.
+func TestAllFaultsAtOnce(t *testing.T) {
+	environ := []string{"HTTP_PLATFORM_PORT=pipe", "BELLHOP_MAILBOX_PUBLIC=perhaps", "BELLHOP_SMTP=telnet://h", "BELLHOP_MAIL_EXPIRY=soon"}
+	got := faults(t, environ, "serve", "--smtp-rate=x", "--roles=web", "--store=redis", "--data-dir=", "--drain-timeout=0s")
+	var names []string
+	for _, f := range got {
+		names = append(names, f.Flag+" "+f.Source)
+	}
+	want := []string{"data-dir ", "drain-timeout ", "listen HTTP_PLATFORM_PORT", "mail-expiry BELLHOP_MAIL_EXPIRY",
+		"mailbox-public BELLHOP_MAILBOX_PUBLIC", "roles ", "smtp BELLHOP_SMTP", "smtp-rate ", "store "}
+	slices.Sort(names)
+	if !slices.Equal(names, want) {
+		t.Errorf("faults of\n%q, want\n%q", names, want)
+	}
+	text := got.Error()
+	if !strings.HasPrefix(text, "9 settings are wrong:\n") || strings.Count(text, "\n") != 9 {
+		t.Errorf("want one line for each fault under a heading, got:\n%s", text)
+	}
+	if !strings.Contains(text, "\n  --smtp (from BELLHOP_SMTP): want mailbox, an smtp:// or an smtps:// URL; write mailbox") {
+		t.Errorf("want the setting, its source, the problem and the remedy, got:\n%s", text)
+	}
+}
+
+func TestSMTPURL(t *testing.T) {
+	for _, test := range []struct{ url, shown, problem string }{
+		{"mailbox", "mailbox", ""},
+		{"smtp://host", "smtp://host", ""},
+		{"smtp://user:hunter2@host:587", "smtp://***@host:587", ""},
+		{"smtps://user:hunter2@host:465", "smtps://***@host:465", ""},
+		{"smtp://user:hunter2@host?tls=none", "smtp://***@host", ""},
+		{"smtp://user:hun%40ter2@[::1]:25/", "smtp://***@[::1]:25", ""},
+		{"smtp://user:hunt@er2@host", "smtp://***@host", ""},
+		{"smtp://user:hun/ter2@host", "***", "not a URL"},
+		{"smtp://user:12/hunter2@host", "***", "nothing may follow the port"},
+		{"smtp://user:12?hunter2@host", "***", "the only option"},
+		{"smtp://user:12#hunter2@host", "***", "nothing may follow the port"},
+		{"hunter2", "***", "want mailbox"},
+		{"http://user:hunter2@host", "***", "want mailbox"},
+		{"smtp://", "***", "names no host"},
+		{"smtp://user:hunter2@:25", "***", "names no host"},
+		{"smtp://host:0", "***", "the port"},
+		{"smtp://host:66666", "***", "the port"},
+		{"smtp://:hunter2@host", "***", "no user"},
+		{"smtp://host?tls=off", "***", "the only option"},
+		{"smtp://host?tls=none&timeout=1s", "***", "the only option"},
+		{"smtps://host?tls=none", "***", "smtps:// is TLS"},
+	} {
+		t.Run(test.url, func(t *testing.T) {
+			got := faults(t, []string{"BELLHOP_SMTP=" + test.url}, "serve")
+			switch {
+			case test.problem == "" && len(got) > 0:
+				t.Errorf("got %v, want no fault", got)
+			case test.problem != "" && (len(got) != 1 || !strings.Contains(got[0].Problem, test.problem)):
+				t.Errorf("got %v, want one with %q", got, test.problem)
+			}
+			if strings.Contains(got.Error(), "hunter2") || strings.Contains(got.Error(), "ter2") {
+				t.Errorf("a fault shows the secret: %v", got)
+			}
+			if shown := config.NewSMTPURL(test.url).String(); shown != test.shown {
+				t.Errorf("String = %q, want %q", shown, test.shown)
+			}
+			if back := config.NewSMTPURL(test.url).Reveal(); back != test.url {
+				t.Errorf("Reveal = %q, want %q", back, test.url)
+			}
+		})
+	}
+}
+
+// TestSecretsNeverPrint is B7.3: no way of printing the settings shows one.
+func TestSecretsNeverPrint(t *testing.T) {
+	s := serve(t, []string{"BELLHOP_SMTP=smtp://user:hunter2@host"})
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", s, *s, s.SMTP)
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Write(text)
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(handler).Info("settings", "all", s, "value", *s, "smtp", s.SMTP)
+	}
+	hex := fmt.Sprintf("%x", "hunter2")
+	if strings.Contains(out.String(), "hunter2") || strings.Contains(out.String(), hex) {
+		t.Errorf("the password shows:\n%s", out.String())
+	}
+	if !strings.Contains(out.String(), "smtp://***@host") {
+		t.Errorf("the server does not show:\n%s", out.String())
+	}
+}
+
+func TestUsageErrorsHideSecrets(t *testing.T) {
+	for _, args := range [][]string{
+		{"serve", "smtp://user:hunter2@host"},
+		{"serve", "--smpt=smtp://user:hunter2@host"},
+		{"serve", "--smtp", "mailbox", "smtp://user:pass hunter2@host"},
+		{"smtp://user:hunter2@host"},
+	} {
+		if _, err := config.Parse(args, nil); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: err = %v, want one without the password", args, err)
+		}
+	}
+}
+
+// TestSecretFromFile is B7.3: a secret's file is read, and refused when
+// everybody can read it.
+func TestSecretFromFile(t *testing.T) {
+	dir := t.TempDir()
+	const url = "smtp://user:hunter2@host"
+	for _, test := range []struct {
+		name, content string
+		mode          os.FileMode
+		environ       []string
+		want, problem string
+	}{
+		{name: "plain", content: url, mode: 0o600, want: url},
+		{name: "line end", content: url + "\n", mode: 0o400, want: url},
+		{name: "windows line end", content: url + "\r\n", mode: 0o640, want: url},
+		{name: "two line ends", content: url + "\n\n", mode: 0o600, problem: "not a URL"},
+		{name: "world-readable", content: url, mode: 0o644, problem: "everybody on this machine can read"},
+		{name: "empty", content: "\n", mode: 0o600, problem: "is empty"},
+		{name: "huge", content: strings.Repeat("x", 1<<17), mode: 0o600, problem: "larger than 64 KiB"},
+		{name: "both", content: url, mode: 0o600, environ: []string{"BELLHOP_SMTP=mailbox"}, problem: "both BELLHOP_SMTP and BELLHOP_SMTP_FILE are set"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(dir, test.name)
+			write(t, path, test.content, test.mode)
+			environ := append(test.environ, "BELLHOP_SMTP_FILE="+path)
+			if test.problem == "" {
+				if got := serve(t, environ).SMTP.Reveal(); got != test.want {
+					t.Errorf("the secret is %q, want %q", got, test.want)
+				}
+				return
+			}
+			got := faults(t, environ, "serve")
+			if len(got) != 1 || got[0].Source != "BELLHOP_SMTP_FILE" || !strings.Contains(got[0].Problem, test.problem) {
+				t.Errorf("got %v, want one with %q from BELLHOP_SMTP_FILE", got, test.problem)
+			}
+			if strings.Contains(got.Error(), "hunter2") {
+				t.Errorf("a fault shows the secret: %v", got)
+			}
+		})
+	}
+	for path, problem := range map[string]string{dir: "not a regular file", filepath.Join(dir, "missing"): "no such file"} {
+		if got := faults(t, []string{"BELLHOP_SMTP_FILE=" + path}, "serve"); len(got) != 1 || !strings.Contains(got[0].Problem, problem) {
+			t.Errorf("%s: got %v, want %q", path, got, problem)
+		}
+	}
+	if got := serve(t, []string{"BELLHOP_SMTP_FILE=" + dir}, "--smtp", "mailbox"); !got.SMTP.Explicit() || !got.SMTP.Mailbox() {
+		t.Errorf("smtp = %v: the flag must win over the file", got.SMTP)
+	}
+}
