@@ -1,0 +1,237 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"bellhop/internal/bus"
+	"bellhop/internal/sqlitedb"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// clock is a clock that only moves when it is told to.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// broker is a bus under test that can be opened again.
+type broker struct {
+	*bus.Bus
+	tb    testing.TB
+	path  string
+	clock *clock
+}
+
+// open opens a bus with one queue, "q".
+func open(tb testing.TB, settings bus.Settings) *broker {
+	tb.Helper()
+	b := &broker{tb: tb, path: filepath.Join(tb.TempDir(), "bus.db"), clock: newClock()}
+	b.start()
+	tb.Cleanup(b.stop)
+	if err := b.CreateQueue(tb.Context(), "q", settings); err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+func (b *broker) start() {
+	b.tb.Helper()
+	var err error
+	b.Bus, err = bus.Open(bus.Options{Path: b.path, Durability: sqlitedb.Off, Now: b.clock.Now})
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+}
+
+func (b *broker) stop() {
+	if err := b.Close(); err != nil {
+		b.tb.Error(err)
+	}
+}
+
+func (b *broker) reopen() {
+	b.tb.Helper()
+	b.stop()
+	b.start()
+}
+
+// pass lets time go by and settles what has come due.
+func (b *broker) pass(d time.Duration) {
+	b.tb.Helper()
+	b.clock.advance(d)
+	if err := b.Tick(b.tb.Context()); err != nil {
+		b.tb.Fatal(err)
+	}
+}
+
+func text(s string) bus.Message {
+	return bus.Message{MessageID: s, Body: bus.Body{Kind: bus.BodyData, Bytes: []byte(s)}}
+}
+
+func (b *broker) send(ids ...string) []int64 {
+	b.tb.Helper()
+	messages := make([]bus.Message, len(ids))
+	for i, id := range ids {
+		messages[i] = text(id)
+	}
+	seqs, err := b.Send(b.tb.Context(), "q", messages...)
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	return seqs
+}
+
+// receive takes what is there.
+func (b *broker) receive(name string, limit int) []bus.Received {
+	b.tb.Helper()
+	got, err := b.Receive(b.tb.Context(), name, bus.ReceiveOptions{Limit: limit, NoWait: true})
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	return got
+}
+
+// one takes exactly one message and checks which.
+func (b *broker) one(name, id string, count int) bus.Received {
+	b.tb.Helper()
+	got := b.receive(name, 1)
+	if len(got) != 1 || got[0].MessageID != id || got[0].DeliveryCount != count {
+		b.tb.Fatalf("received %v, want %q with delivery count %d", ids(got), id, count)
+	}
+	return got[0]
+}
+
+func (b *broker) none(name string) {
+	b.tb.Helper()
+	if got := b.receive(name, 1); len(got) != 0 {
+		b.tb.Fatalf("received %v, want nothing", ids(got))
+	}
+}
+
+func ids(all []bus.Received) (ids []string) {
+	for _, r := range all {
+		ids = append(ids, r.MessageID)
+	}
+	return ids
+}
+
+func (b *broker) counts(want bus.Counts) {
+	b.tb.Helper()
+	q, err := b.Queue(b.tb.Context(), "q")
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+	if q.Counts != want {
+		b.tb.Fatalf("counts %+v, want %+v", q.Counts, want)
+	}
+}
+
+func (b *broker) must(err error) {
+	b.tb.Helper()
+	if err != nil {
+		b.tb.Fatal(err)
+	}
+}
+
+func (b *broker) wants(err, want error) {
+	b.tb.Helper()
+	if !errors.Is(err, want) {
+		b.tb.Fatalf("error %v, want %v", err, want)
+	}
+}
+
+const dead = "q" + bus.DeadLetterSuffix
+
+func TestSendReceiveComplete(t *testing.T) {
+	b := open(t, bus.Settings{})
+	ctx := t.Context()
+	b.send("a", "b", "c")
+	b.counts(bus.Counts{Active: 3})
+	first := b.one("q", "a", 0)
+	rest := b.receive("Q", 10)
+	if len(rest) != 2 || rest[0].MessageID != "b" || string(rest[1].Body.Bytes) != "c" {
+		t.Fatalf("received %v", ids(rest))
+	}
+	b.must(b.Complete(ctx, first.LockToken))
+	b.wants(b.Complete(ctx, first.LockToken), bus.ErrLockLost)
+	b.must(b.Abandon(ctx, rest[0].LockToken, nil))
+	b.counts(bus.Counts{Active: 2})
+	again := b.one("q", "b", 1)
+	b.must(b.Complete(ctx, again.LockToken))
+	b.must(b.Complete(ctx, rest[1].LockToken))
+	b.none("q")
+	b.counts(bus.Counts{})
+}
+
+// A long wait is woken by a send, and the send's own commit serves it.
+func TestWaitIsWoken(t *testing.T) {
+	b := open(t, bus.Settings{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var group sync.WaitGroup
+	defer group.Wait()
+	got := make(chan string, 3)
+	for range 3 {
+		group.Go(func() {
+			all, err := b.Receive(ctx, "q", bus.ReceiveOptions{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got <- all[0].MessageID
+		})
+	}
+	seen := map[string]bool{}
+	for _, id := range []string{"a", "b", "c"} {
+		b.send(id)
+	}
+	for range 3 {
+		select {
+		case id := <-got:
+			seen[id] = true
+		case <-ctx.Done():
+			t.Fatal("a waiting receiver was not served")
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("received %v", seen)
+	}
+}
+
+// C1.5: each opening counts the deliveries that were held.
+func TestC1_5_MessageThatKillsItsProcessIsDeadLettered(t *testing.T) {
+	b := open(t, bus.Settings{MaxDeliveryCount: 3})
+	b.send("poison", "good")
+	for i := range 3 {
+		b.one("q", "poison", i)
+		b.reopen()
+	}
+	b.one("q", "good", 0)
+	letter := b.one(dead, "poison", 3)
+	if letter.Properties[bus.DeadLetterReason] != bus.ReasonMaxDeliveryCount {
+		t.Errorf("reason %v", letter.Properties[bus.DeadLetterReason])
+	}
+	b.counts(bus.Counts{Active: 1, DeadLetter: 1})
+}

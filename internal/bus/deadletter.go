@@ -1,0 +1,162 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+	"unicode/utf8"
+
+	"zombiezen.com/go/sqlite"
+)
+
+// The properties that tell why a message is a dead letter.
+const (
+	DeadLetterReason           = "DeadLetterReason"
+	DeadLetterErrorDescription = "DeadLetterErrorDescription"
+)
+
+// The reasons the bus itself gives.
+const (
+	ReasonMaxDeliveryCount = "MaxDeliveryCountExceeded"
+	ReasonExpired          = "TTLExpiredException"
+)
+
+const maxReasonBytes = 4096
+
+// bury moves a message to the end of the dead-letter queue.
+func (b *Bus) bury(conn *sqlite.Conn, e entry, reason, description string, now time.Time) error {
+	set := Properties{}
+	if reason != "" {
+		set[DeadLetterReason] = clip(reason)
+	}
+	if description != "" {
+		set[DeadLetterErrorDescription] = clip(description)
+	}
+	if err := amend(conn, e.message, set, Properties.encode); err != nil {
+		return err
+	}
+	dead := e.in.queue.dead
+	err := exec(conn, `INSERT INTO entry (queue, place, seq, message, count, held, enqueued, expires, origin, since)
+		SELECT ?, 0, ?, message, ?, 0, enqueued, expires, seq, ? FROM entry WHERE queue = ? AND place = ? AND seq = ?`,
+		dead.id, dead.nextSeq, e.count, now.UnixMilli(), e.in.id, int64(e.place), e.seq)
+	if err != nil {
+		return err
+	}
+	if err := e.removeEntry(conn); err != nil {
+		return err
+	}
+	dead.nextSeq++
+	dead.counts[Active]++
+	e.in.counts[e.place]--
+	b.touch(dead)
+	b.touch(e.in)
+	return nil
+}
+
+// clip makes a text that may come from anywhere fit to be a property.
+func clip(s string) string {
+	if len(s) > maxReasonBytes {
+		s = s[:maxReasonBytes]
+		for !utf8.RuneStart(s[len(s)-1]) {
+			s = s[:len(s)-1]
+		}
+		s = s[:len(s)-1]
+	}
+	if !utf8.ValidString(s) {
+		return fmt.Sprintf("%q", s)
+	}
+	return s
+}
+
+// Replay sends a dead letter to the end of its queue again: under a new
+// message id, which the queue's duplicate window cannot hold against it, with
+// its delivery count at 0, its time to live starting anew and without the
+// properties about its death. name is the queue, seq the number in the
+// dead-letter queue. [ErrMessageNotFound] if there is no such dead letter, or
+// someone holds it.
+func (b *Bus) Replay(ctx context.Context, name string, seq int64) error {
+	return b.commit(ctx, func(conn *sqlite.Conn) error {
+		e, err := b.deadLetter(conn, name, seq)
+		if err != nil {
+			return err
+		}
+		r, err := loadRecord(conn, e.message)
+		if err != nil {
+			return err
+		}
+		m, err := r.message()
+		if err != nil {
+			return fmt.Errorf("dead letter %d: %w; it can only be discarded", seq, err)
+		}
+		maps.DeleteFunc(m.Properties, func(name string, _ any) bool {
+			return name == DeadLetterReason || name == DeadLetterErrorDescription
+		})
+		if r.properties, err = m.Properties.encode(); err != nil {
+			return err
+		}
+		r.messageID = newMessageID()
+		main := e.in.queue.main
+		now := b.opts.Now().UnixMilli()
+		fresh := entry{in: main, seq: main.nextSeq, due: main.queue.settings.expiry(now, millis(m.TTL))}
+		if err := e.remove(conn); err != nil {
+			return err
+		}
+		if fresh.message, err = insertMessage(conn, &r); err != nil {
+			return err
+		}
+		if err := fresh.insert(conn, now, fresh.due); err != nil {
+			return err
+		}
+		main.nextSeq++
+		main.counts[Active]++
+		e.in.counts[e.place]--
+		b.nextDue = earlier(b.nextDue, fresh.due)
+		b.touch(main)
+		b.touch(e.in)
+		return nil
+	})
+}
+
+// Discard removes a dead letter for good. name is the queue, seq the number in
+// the dead-letter queue. [ErrMessageNotFound] if there is no such dead letter,
+// or someone holds it.
+func (b *Bus) Discard(ctx context.Context, name string, seq int64) error {
+	return b.commit(ctx, func(conn *sqlite.Conn) error {
+		e, err := b.deadLetter(conn, name, seq)
+		if err != nil {
+			return err
+		}
+		if err := e.remove(conn); err != nil {
+			return err
+		}
+		e.in.counts[e.place]--
+		b.touch(e.in)
+		return nil
+	})
+}
+
+// deadLetter finds a dead letter that nobody holds.
+func (b *Bus) deadLetter(conn *sqlite.Conn, name string, seq int64) (entry, error) {
+	q, err := b.queue(name)
+	if err != nil {
+		return entry{}, err
+	}
+	e, held, err := find(conn, q.dead, Active, seq)
+	if errors.Is(err, ErrMessageNotFound) {
+		e, held, err = find(conn, q.dead, Deferred, seq)
+	}
+	if err == nil && held {
+		err = fmt.Errorf("%w: dead letter %d is held by a receiver", ErrMessageNotFound, seq)
+	}
+	return e, err
+}
+
+func loadRecord(conn *sqlite.Conn, message int64) (r record, err error) {
+	err = each(conn, "SELECT"+recordColumns+"FROM message m WHERE m.id = ?", func(stmt *sqlite.Stmt) bool {
+		r = scanRecord(stmt, 0)
+		return false
+	}, message)
+	return r, err
+}

@@ -1,0 +1,79 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"zombiezen.com/go/sqlite"
+)
+
+// maxPeek is the most messages of one peek.
+const maxPeek = 250
+
+// Peek shows up to limit messages (at most 250) of a queue or a dead-letter
+// queue from a sequence number on, in their order, and takes none: active
+// ones, locked or not, deferred and scheduled ones, as of the latest commit.
+func (b *Bus) Peek(ctx context.Context, name string, from int64, limit int) ([]Received, error) {
+	var rows []stored
+	source := ""
+	err := b.read(ctx, func(conn *sqlite.Conn) error {
+		id, queue, err := lookUp(conn, name)
+		if err != nil {
+			return err
+		}
+		if id < 0 {
+			source = queue
+		}
+		rows, err = peek(conn, id, from, min(limit, maxPeek))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Received, 0, len(rows))
+	for i := range rows {
+		r, err := rows[i].received(source)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// lookUp finds a subqueue's id and its queue's name from a reader.
+func lookUp(conn *sqlite.Conn, name string) (id int64, queue string, err error) {
+	base, dead := splitName(name)
+	stmt, err := conn.Prepare("SELECT id, display FROM queue WHERE name = ?")
+	if err != nil {
+		return 0, "", err
+	}
+	stmt.BindText(1, strings.ToLower(base))
+	row, err := stmt.Step()
+	if err != nil {
+		return 0, "", err
+	}
+	if !row {
+		return 0, "", fmt.Errorf("%w: %q", ErrQueueNotFound, base)
+	}
+	id, queue = stmt.ColumnInt64(0), stmt.ColumnText(1)
+	if dead {
+		id = -id
+	}
+	return id, queue, stmt.Reset()
+}
+
+// peek merges the three places, each of which is in order on disk.
+func peek(conn *sqlite.Conn, id, from int64, limit int) (rows []stored, err error) {
+	err = each(conn, `WITH
+		a AS (SELECT * FROM entry WHERE queue = ?1 AND place = 0 AND seq >= ?2 ORDER BY seq LIMIT ?3),
+		d AS (SELECT * FROM entry WHERE queue = ?1 AND place = 1 AND seq >= ?2 ORDER BY seq LIMIT ?3),
+		s AS (SELECT * FROM entry WHERE queue = ?1 AND place = 2 AND seq >= ?2 ORDER BY seq LIMIT ?3),
+		e AS (SELECT * FROM a UNION ALL SELECT * FROM d UNION ALL SELECT * FROM s ORDER BY seq LIMIT ?3)
+		SELECT`+storedColumns+`FROM e CROSS JOIN message m ON m.id = e.message ORDER BY e.seq`, func(stmt *sqlite.Stmt) bool {
+		rows = append(rows, scanStored(stmt))
+		return true
+	}, id, from, int64(limit))
+	return rows, err
+}

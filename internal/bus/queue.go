@@ -1,0 +1,329 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+)
+
+// DeadLetterSuffix after a queue's name names its dead-letter queue, in any case.
+const DeadLetterSuffix = "/$DeadLetterQueue"
+
+const maxNameBytes = 260
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9]$|^[A-Za-z0-9][\w\-./]*[A-Za-z0-9]$`)
+
+// Settings are a queue's rules. The zero value has the defaults.
+type Settings struct {
+	// LockDuration is how long a delivery may be held: 5 s to 5 min.
+	// Default: 1 min.
+	LockDuration time.Duration
+	// MaxDeliveryCount is how many locks of a message may end uncompleted
+	// before it is dead-lettered: 1 to 2000. Default: 10.
+	MaxDeliveryCount int
+	// DefaultTTL is the life of messages without one, and the longest that
+	// any can have. Default: 0, for ever.
+	DefaultTTL time.Duration
+	// DeadLetterOnExpiration dead-letters expired messages instead of
+	// dropping them.
+	DeadLetterOnExpiration bool
+	// DuplicateWindow is how long a message id is remembered: a second message
+	// of that id is taken and dropped. At most 7 days. Default: 0, off.
+	DuplicateWindow time.Duration
+}
+
+func (s *Settings) complete() error {
+	if s.LockDuration == 0 {
+		s.LockDuration = time.Minute
+	}
+	if s.MaxDeliveryCount == 0 {
+		s.MaxDeliveryCount = 10
+	}
+	var errs []error
+	check := func(ok bool, rule string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%w: %s", ErrInvalid, rule))
+		}
+	}
+	check(s.LockDuration >= 5*time.Second && s.LockDuration <= 5*time.Minute, "a lock duration must be 5 s to 5 min")
+	check(s.MaxDeliveryCount >= 1 && s.MaxDeliveryCount <= 2000, "a maximum delivery count must be 1 to 2000")
+	check(s.DefaultTTL >= 0, "a time to live cannot be negative")
+	check(s.DuplicateWindow >= 0 && s.DuplicateWindow <= 7*24*time.Hour, "a duplicate window must be at most 7 days")
+	return errors.Join(errs...)
+}
+
+// expiry is when a message that becomes active now expires, 0 for never. own
+// is its time to live, all in ms.
+func (s *Settings) expiry(now, own int64) int64 {
+	ttl := own
+	if ceiling := millis(s.DefaultTTL); ttl == 0 || ceiling != 0 && ceiling < ttl {
+		ttl = ceiling
+	}
+	if ttl == 0 || ttl > math.MaxInt64-now {
+		return 0
+	}
+	return now + ttl
+}
+
+// Counts are how many messages a queue has, by state. Locked messages count
+// as active, or as deferred.
+type Counts struct{ Active, Deferred, Scheduled, DeadLetter int64 }
+
+// Queue describes one queue.
+type Queue struct {
+	Name             string // as it was created
+	Settings         Settings
+	Counts           Counts
+	Created, Updated time.Time
+}
+
+// queue and subqueue belong to the writer's goroutine.
+type queue struct {
+	id         int64
+	name       string // as it was created
+	settings   Settings
+	main, dead *subqueue
+}
+
+// subqueue is a queue's messages, or its dead letters.
+type subqueue struct {
+	id      int64 // queue.id, negative for dead letters
+	queue   *queue
+	nextSeq int64
+	counts  [states]int64
+
+	// No active entry from cursor on is held. Those before it are held, or in
+	// returned (which may also name entries that have gone since).
+	cursor   int64
+	returned seqHeap
+
+	waiters []*waiter // in order of arrival
+}
+
+func (s *subqueue) isDead() bool { return s.id < 0 }
+
+// checkName returns the lower-case form of a valid queue name.
+func checkName(name string) (string, error) {
+	lower := strings.ToLower(name)
+	if len(name) > maxNameBytes || !namePattern.MatchString(name) || strings.Contains(lower, "/subscriptions/") {
+		return "", fmt.Errorf("%w: queue name %q: want 1 to %d letters, digits, '.', '-', '_' or '/', beginning and ending with a letter or digit, without /subscriptions/",
+			ErrInvalid, name, maxNameBytes)
+	}
+	return lower, nil
+}
+
+// queue finds a queue by name.
+func (b *Bus) queue(name string) (*queue, error) {
+	q, ok := b.queues[name]
+	if !ok {
+		q, ok = b.queues[strings.ToLower(name)]
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w: %q", ErrQueueNotFound, name)
+	}
+	return q, nil
+}
+
+// splitName tells a queue's name from its dead-letter queue's.
+func splitName(name string) (base string, dead bool) {
+	at := len(name) - len(DeadLetterSuffix)
+	if at < 0 || !strings.EqualFold(name[at:], DeadLetterSuffix) {
+		return name, false
+	}
+	return name[:at], true
+}
+
+// subqueue finds a queue, or with the suffix its dead-letter queue, by name.
+func (b *Bus) subqueue(name string) (*subqueue, error) {
+	base, dead := splitName(name)
+	q, err := b.queue(base)
+	if err != nil {
+		return nil, err
+	}
+	if dead {
+		return q.dead, nil
+	}
+	return q.main, nil
+}
+
+// CreateQueue creates a queue. [ErrQueueExists] if the name is taken, in
+// whatever case.
+func (b *Bus) CreateQueue(ctx context.Context, name string, settings Settings) error {
+	lower, err := checkName(name)
+	if err != nil {
+		return err
+	}
+	if err := settings.complete(); err != nil {
+		return fmt.Errorf("queue %q: %w", name, err)
+	}
+	return b.commit(ctx, func(conn *sqlite.Conn) error {
+		if _, ok := b.queues[lower]; ok {
+			return fmt.Errorf("%w: %q", ErrQueueExists, name)
+		}
+		now := b.opts.Now().UnixMilli()
+		stmt, err := conn.Prepare(`INSERT INTO queue (lock_duration, max_deliveries, default_ttl, dead_letter_expired, duplicate_window, updated,
+			name, display, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		if err != nil {
+			return err
+		}
+		bindSettings(stmt, &settings, now)
+		stmt.BindText(7, lower)
+		stmt.BindText(8, name)
+		stmt.BindInt64(9, now)
+		if err := finish(stmt); err != nil {
+			return err
+		}
+		id := conn.LastInsertRowID()
+		if err := exec(conn, "INSERT INTO subqueue (id) VALUES (?), (?)", id, -id); err != nil {
+			return err
+		}
+		b.adopt(&queue{id: id, name: name, settings: settings})
+		return nil
+	})
+}
+
+// adopt makes a new, empty queue known.
+func (b *Bus) adopt(q *queue) {
+	q.main = &subqueue{id: q.id, queue: q, nextSeq: 1, cursor: 1}
+	q.dead = &subqueue{id: -q.id, queue: q, nextSeq: 1, cursor: 1}
+	b.queues[strings.ToLower(q.name)] = q
+	b.subqueues[q.id], b.subqueues[-q.id] = q.main, q.dead
+}
+
+// bindSettings binds parameters 1 to 6.
+func bindSettings(stmt *sqlite.Stmt, s *Settings, now int64) {
+	stmt.BindInt64(1, millis(s.LockDuration))
+	stmt.BindInt64(2, int64(s.MaxDeliveryCount))
+	stmt.BindInt64(3, millis(s.DefaultTTL))
+	stmt.BindBool(4, s.DeadLetterOnExpiration)
+	stmt.BindInt64(5, millis(s.DuplicateWindow))
+	stmt.BindInt64(6, now)
+}
+
+// UpdateQueue changes a queue's settings for what happens from now on: locks
+// and expiry times given out before stay as they are.
+func (b *Bus) UpdateQueue(ctx context.Context, name string, settings Settings) error {
+	if err := settings.complete(); err != nil {
+		return fmt.Errorf("queue %q: %w", name, err)
+	}
+	return b.commit(ctx, func(conn *sqlite.Conn) error {
+		q, err := b.queue(name)
+		if err != nil {
+			return err
+		}
+		stmt, err := conn.Prepare(`UPDATE queue SET lock_duration = ?, max_deliveries = ?, default_ttl = ?, dead_letter_expired = ?,
+			duplicate_window = ?, updated = ? WHERE id = ?`)
+		if err != nil {
+			return err
+		}
+		bindSettings(stmt, &settings, b.opts.Now().UnixMilli())
+		stmt.BindInt64(7, q.id)
+		if err := finish(stmt); err != nil {
+			return err
+		}
+		q.settings = settings
+		return nil
+	})
+}
+
+// DeleteQueue removes a queue with everything in it. Its waiting receivers get
+// [ErrQueueNotFound], its locks are lost. The name is free at once; the rows
+// go in pieces, later.
+func (b *Bus) DeleteQueue(ctx context.Context, name string) error {
+	return b.commit(ctx, func(conn *sqlite.Conn) error {
+		q, err := b.queue(name)
+		if err != nil {
+			return err
+		}
+		if err := exec(conn, "UPDATE queue SET name = NULL WHERE id = ?", q.id); err != nil {
+			return err
+		}
+		if err := exec(conn, "DELETE FROM subqueue WHERE id IN (?, ?)", q.id, -q.id); err != nil {
+			return err
+		}
+		b.forget(q)
+		return nil
+	})
+}
+
+func (b *Bus) forget(q *queue) {
+	delete(b.queues, strings.ToLower(q.name))
+	for _, s := range []*subqueue{q.main, q.dead} {
+		delete(b.subqueues, s.id)
+		delete(b.dirty, s)
+		delete(b.stir, s)
+		for _, w := range s.waiters {
+			b.serve(w, fmt.Errorf("%w: %q was deleted", ErrQueueNotFound, q.name))
+		}
+	}
+	for _, l := range b.locks {
+		if l.in.queue == q {
+			b.unlock(l)
+		}
+	}
+	b.doomed = append(b.doomed, q.id)
+}
+
+const selectQueues = `SELECT q.display, q.lock_duration, q.max_deliveries, q.default_ttl, q.dead_letter_expired, q.duplicate_window,
+	q.created, q.updated, m.active, m.deferred, m.scheduled, d.active + d.deferred
+	FROM queue q JOIN subqueue m ON m.id = q.id JOIN subqueue d ON d.id = -q.id WHERE q.name `
+
+// Queue describes one queue as of the latest commit.
+func (b *Bus) Queue(ctx context.Context, name string) (found Queue, err error) {
+	err = b.read(ctx, func(conn *sqlite.Conn) error {
+		stmt, err := conn.Prepare(selectQueues + "= ?")
+		if err != nil {
+			return err
+		}
+		stmt.BindText(1, strings.ToLower(name))
+		row, err := stmt.Step()
+		if err == nil && row {
+			found = scanQueue(stmt)
+		} else if err == nil {
+			err = fmt.Errorf("%w: %q", ErrQueueNotFound, name)
+		}
+		return errors.Join(err, stmt.Reset())
+	})
+	return found, err
+}
+
+// Queues describes all queues in the order of their names.
+func (b *Bus) Queues(ctx context.Context) (all []Queue, err error) {
+	err = b.read(ctx, func(conn *sqlite.Conn) error {
+		return each(conn, selectQueues+"IS NOT NULL ORDER BY q.name", func(stmt *sqlite.Stmt) bool {
+			all = append(all, scanQueue(stmt))
+			return true
+		})
+	})
+	return all, err
+}
+
+func scanQueue(stmt *sqlite.Stmt) Queue {
+	return Queue{
+		Name: stmt.ColumnText(0), Settings: scanSettings(stmt, 1),
+		Created: fromMillis(stmt.ColumnInt64(6)), Updated: fromMillis(stmt.ColumnInt64(7)),
+		Counts: Counts{Active: stmt.ColumnInt64(8), Deferred: stmt.ColumnInt64(9), Scheduled: stmt.ColumnInt64(10), DeadLetter: stmt.ColumnInt64(11)},
+	}
+}
+
+func scanSettings(stmt *sqlite.Stmt, col int) Settings {
+	return Settings{
+		LockDuration: duration(stmt.ColumnInt64(col)), MaxDeliveryCount: stmt.ColumnInt(col + 1),
+		DefaultTTL: duration(stmt.ColumnInt64(col + 2)), DeadLetterOnExpiration: stmt.ColumnBool(col + 3),
+		DuplicateWindow: duration(stmt.ColumnInt64(col + 4)),
+	}
+}
+
+// fromMillis is the time of a stored number, zero for none.
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
