@@ -1,0 +1,120 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"bellhop/internal/onboarding"
+)
+
+// Record implements [onboarding.Claims]. It always waits for the disk: losing
+// an outcome means a copy.
+func (s *Store) Record(ctx context.Context, c onboarding.Claim, r onboarding.Result) (state onboarding.State, err error) {
+	err = s.commit(ctx, func(t *tx) error {
+		m, err := t.mail(c.Mail)
+		if err != nil {
+			return err
+		}
+		if m == nil || !m.heldBy(c) {
+			return onboarding.ErrRefused
+		}
+		switch m.state {
+		case onboarding.Sending:
+			err = t.recordUncommitted(m, r)
+		case onboarding.Committing:
+			err = t.recordCommitted(m, r)
+		case onboarding.Unknown:
+			if r.To != onboarding.Unknown {
+				err = t.recordCommitted(m, r)
+			}
+		default: // recorded before
+		}
+		state = m.state
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("record outcome: %w", err)
+	}
+	return state, nil
+}
+
+// recordUncommitted ends a claim that never reached the point of no return.
+func (t *tx) recordUncommitted(m *mail, r onboarding.Result) error {
+	if r.To != onboarding.Due && r.To != onboarding.Failed {
+		return fmt.Errorf("mail %s is not committing: it can become due or failed, not %s", m.id, r.To)
+	}
+	t.countClaim(m, r, r.Counts)
+	t.settle(m, r)
+	return t.save(m)
+}
+
+// recordCommitted ends a claim whose dot may have been written, or learns late
+// what became of one that was unknown.
+func (t *tx) recordCommitted(m *mail, r onboarding.Result) error {
+	outcome, err := outcomeOf(r.To)
+	if err != nil {
+		return fmt.Errorf("mail %s: %w", m.id, err)
+	}
+	counted, _, err := one(t.conn, "SELECT counted FROM attempts WHERE mail = ? AND n = ?", m.seq, m.commits)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE attempts SET outcome = ?, counted = ?, code = ?, enhanced = ?, answer = ? WHERE mail = ? AND n = ?`,
+		string(outcome), counted == 1 || r.Counts, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, m.seq, m.commits)
+	if err != nil {
+		return err
+	}
+	t.countClaim(m, r, r.Counts && counted == 0)
+	m.doubt = false
+	t.settle(m, r)
+	return t.save(m)
+}
+
+func outcomeOf(to onboarding.State) (onboarding.AttemptOutcome, error) {
+	switch to {
+	case onboarding.Sent:
+		return onboarding.Accepted, nil
+	case onboarding.Due, onboarding.Failed:
+		return onboarding.Undelivered, nil
+	case onboarding.Unknown:
+		return onboarding.Uncertain, nil
+	}
+	return "", fmt.Errorf("an attempt cannot end as %q", to)
+}
+
+// countClaim counts the attempt, and forgets the claims without an outcome: a
+// drained one was not used, any other has an outcome now.
+func (t *tx) countClaim(m *mail, r onboarding.Result, counts bool) {
+	if counts {
+		m.attempts++
+	}
+	switch {
+	case !r.Drained:
+		m.claims = 0
+	case m.claims > 0:
+		m.claims--
+	}
+}
+
+// settle moves the mail where the result says, unless it was called off or has
+// run out of time.
+func (t *tx) settle(m *mail, r onboarding.Result) {
+	m.reply = r.Reply
+	at := t.now + ms(r.After)
+	switch {
+	case r.To == onboarding.Sent:
+		m.end(onboarding.Sent, t.now, "")
+		m.reply = onboarding.Reply{}
+	case r.To == onboarding.Unknown:
+		m.toUnknown(t.policy, t.now, r.Reason)
+	case m.calledOff:
+		m.end(onboarding.Cancelled, t.now, m.reason)
+	case r.To == onboarding.Failed:
+		m.end(onboarding.Failed, t.now, r.Reason)
+	case at >= m.expiresAt:
+		m.end(onboarding.Expired, t.now, "expired before the next attempt; the last one: "+r.Reason)
+	default:
+		m.reason = r.Reason
+		m.toDue(at)
+	}
+}

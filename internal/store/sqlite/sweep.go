@@ -1,0 +1,169 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"bellhop/internal/onboarding"
+)
+
+// sweeper is one kind of thing that is swept, in a transaction of its own so
+// that sign-ups never queue behind all of them. It tells how many rows it
+// looked at; as many as the limit means that there may be more.
+type sweeper func(t *tx, by onboarding.Incarnation, limit int, swept *onboarding.Swept) (int, error)
+
+// Sweep implements [onboarding.Outbox]. It rides: what a crash undoes the next
+// sweep does again.
+func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int) (onboarding.Swept, error) {
+	var swept onboarding.Swept
+	for _, sweep := range []sweeper{sweepHeld("sending"), sweepHeld("committing"), sweepUnknown, sweepExpired,
+		sweepQueued(onboarding.Urgent), sweepQueued(onboarding.Bulk), sweepKeys} {
+		err := s.ride(ctx, func(t *tx) error {
+			n, err := sweep(t, by, limit, &swept)
+			swept.More = swept.More || n == limit
+			return err
+		})
+		if err != nil {
+			return onboarding.Swept{}, fmt.Errorf("sweep the ledger: %w", err)
+		}
+	}
+	err := s.ride(ctx, func(t *tx) (err error) {
+		swept.Next, err = t.nextSweep()
+		return err
+	})
+	if err != nil {
+		return onboarding.Swept{}, fmt.Errorf("sweep the ledger: %w", err)
+	}
+	return swept, nil
+}
+
+// sweepHeld recovers what dead incarnations hold, if the caller's own view of
+// the store has been good for long enough to judge.
+func sweepHeld(state onboarding.State) sweeper {
+	where := `state = '` + string(state) + `' AND at IS NOT NULL AND NOT EXISTS (
+		SELECT 1 FROM incarnations WHERE id = mails.holder AND beat BETWEEN ? AND ?) LIMIT ?`
+	return func(t *tx, by onboarding.Incarnation, limit int, swept *onboarding.Swept) (int, error) {
+		fit, err := t.mayJudge(by)
+		if err != nil || !fit {
+			return 0, err
+		}
+		dead := ms(t.policy.DeadAfter)
+		held, err := t.mails(where, t.now-dead, t.now+dead, limit)
+		if err != nil {
+			return 0, err
+		}
+		swept.Recovered += len(held)
+		return len(held), t.takeBack(held, "its process died")
+	}
+}
+
+func (t *tx) mayJudge(by onboarding.Incarnation) (fit bool, err error) {
+	_, err = query(t.conn, "SELECT beat, healthy_since FROM incarnations WHERE id = ?", func(r *row) error {
+		beat, healthy := r.int(), r.int()
+		fit = t.fresh(beat) && t.now-healthy >= ms(t.policy.DeadAfter)
+		return nil
+	}, string(by))
+	return fit, err
+}
+
+const sqlPauseOver = "state = 'unknown' AND lane IN ('urgent', 'bulk') AND at <= ? LIMIT ?"
+
+// sweepUnknown makes a copy of each unknown whose pause is over due.
+func sweepUnknown(t *tx, _ onboarding.Incarnation, limit int, swept *onboarding.Swept) (int, error) {
+	unknown, err := t.mails(sqlPauseOver, t.now, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range unknown {
+		if m.expiresAt <= t.now {
+			m.hold(t.now)
+		} else {
+			m.free()
+			m.toDue(t.now)
+			swept.Copied++
+		}
+		if err := t.save(m); err != nil {
+			return 0, err
+		}
+	}
+	return len(unknown), nil
+}
+
+const sqlExpired = "expires = 1 AND expires_at <= ? AND state IN ('due', 'queued') ORDER BY expires_at LIMIT ?"
+
+func sweepExpired(t *tx, _ onboarding.Incarnation, limit int, swept *onboarding.Swept) (int, error) {
+	late, err := t.mails(sqlExpired, t.now, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range late {
+		m.end(onboarding.Expired, t.now, m.expiredText())
+		if err := t.save(m); err != nil {
+			return 0, err
+		}
+	}
+	swept.Expired += len(late)
+	return len(late), nil
+}
+
+const sqlStale = "state = 'queued' AND lane = ? AND at < ? ORDER BY at LIMIT ?"
+
+// sweepQueued returns mails to due whose message should have come through. They
+// keep their place in the line: the time at which they were sent.
+func sweepQueued(lane onboarding.Lane) sweeper {
+	return func(t *tx, _ onboarding.Incarnation, limit int, swept *onboarding.Swept) (int, error) {
+		before := min(t.now-ms(t.policy.StaleAfter), t.counts[arrived(lane)])
+		stale, err := t.mails(sqlStale, string(lane), before, limit)
+		if err != nil {
+			return 0, err
+		}
+		for _, m := range stale {
+			m.toDue(int64(m.at))
+			if err := t.save(m); err != nil {
+				return 0, err
+			}
+		}
+		swept.Requeued += len(stale)
+		return len(stale), nil
+	}
+}
+
+// sweepKeys forgets idempotency keys. They lie in the order of their sign-ups,
+// so that the old ones are found without an index on their age.
+func sweepKeys(t *tx, _ onboarding.Incarnation, limit int, _ *onboarding.Swept) (int, error) {
+	return t.exec(`DELETE FROM idempotency WHERE signup IN (
+		SELECT signup FROM (SELECT signup, used_at FROM idempotency ORDER BY signup LIMIT ?) WHERE used_at <= ?)`,
+		limit, t.now-ms(keyLife))
+}
+
+const (
+	sqlNextPause  = "SELECT min(at) FROM mails WHERE state = 'unknown' AND lane = ? AND at IS NOT NULL"
+	sqlNextExpiry = "SELECT expires_at FROM mails WHERE expires = 1 AND state IN ('due', 'queued') ORDER BY expires_at LIMIT 1"
+)
+
+// nextSweep is how long until the ledger next asks for a sweep by itself.
+func (t *tx) nextSweep() (time.Duration, error) {
+	next := int64(0)
+	note := func(at int64) {
+		if at != 0 && (next == 0 || at < next) {
+			next = at
+		}
+	}
+	for _, lane := range lanes {
+		at, _, err := one(t.conn, sqlNextPause, string(lane))
+		if err != nil {
+			return 0, err
+		}
+		note(at)
+	}
+	at, _, err := one(t.conn, sqlNextExpiry)
+	if err != nil {
+		return 0, err
+	}
+	note(at)
+	if next == 0 {
+		return -1, nil
+	}
+	return time.Duration(max(0, next-t.now)) * time.Millisecond, nil
+}

@@ -1,0 +1,174 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"bellhop/internal/onboarding"
+
+	"zombiezen.com/go/sqlite"
+)
+
+// view is the part of the store that only reads: the owner and a [Reader]
+// beside it share it.
+type view struct {
+	// read runs fn in one read transaction that sees everything that has
+	// returned before.
+	read   func(ctx context.Context, fn func(*sqlite.Conn) error) error
+	now    func() time.Time
+	policy onboarding.Policy
+}
+
+// Books implements [onboarding.Operator].
+func (v *view) Books(ctx context.Context) (onboarding.Books, error) {
+	var c counts
+	var oldest time.Duration
+	err := v.read(ctx, func(conn *sqlite.Conn) (err error) {
+		if c, err = loadCounts(conn); err != nil {
+			return err
+		}
+		oldest, err = v.oldestDue(conn)
+		return err
+	})
+	if err != nil {
+		return onboarding.Books{}, fmt.Errorf("read the books: %w", err)
+	}
+	b := onboarding.Books{
+		Accepted: c[accepted], Copies: c[copies], Differing: c[differing], OldestDue: oldest,
+		States: map[onboarding.State]int64{}, Queued: map[onboarding.Lane]int64{},
+	}
+	for _, lane := range lanes {
+		for _, state := range states {
+			b.States[state] += c[mailsIn(lane, state)]
+		}
+		b.Queued[lane] = c[mailsIn(lane, onboarding.Queued)]
+	}
+	return b, nil
+}
+
+const sqlOldestDue = "SELECT min(at) FROM mails WHERE state = 'due' AND lane = ? AND at IS NOT NULL"
+
+func (v *view) oldestDue(conn *sqlite.Conn) (oldest time.Duration, err error) {
+	now := v.now().UnixMilli()
+	for _, lane := range lanes {
+		at, _, err := one(conn, sqlOldestDue, string(lane))
+		if err != nil {
+			return 0, err
+		}
+		if at != 0 {
+			oldest = max(oldest, since(now, at))
+		}
+	}
+	return oldest, nil
+}
+
+const sqlDead = `SELECT seq, id, state, reason, phase, code, enhanced, answer, attempts, dead_since
+	FROM mails WHERE dead_since IS NOT NULL AND (dead_since, seq) > (?, ?) ORDER BY dead_since, seq LIMIT ?`
+
+// DeadMails implements [onboarding.Operator]. The cursor is the time and the
+// number of the last mail listed.
+func (v *view) DeadMails(ctx context.Context, after string, limit int) (mails []onboarding.DeadMail, next string, err error) {
+	var since, seq int64
+	if after != "" {
+		if _, err := fmt.Sscanf(after, "%d.%d", &since, &seq); err != nil {
+			return nil, "", fmt.Errorf("list dead mails: want a cursor from an earlier list: %w", err)
+		}
+	}
+	err = v.read(ctx, func(conn *sqlite.Conn) error {
+		_, err := query(conn, sqlDead, func(r *row) error {
+			if len(mails) == limit { // one more than asked for: the list goes on
+				next = fmt.Sprintf("%d.%d", since, seq)
+				return nil
+			}
+			seq = r.int()
+			mails = append(mails, onboarding.DeadMail{
+				ID: onboarding.MailID(r.text()), State: onboarding.State(r.text()), Reason: r.text(),
+				Reply:    onboarding.Reply{Phase: r.text(), Code: int(r.int()), Enhanced: r.text(), Text: r.text()},
+				Attempts: int(r.int()),
+			})
+			since = r.int()
+			mails[len(mails)-1].Since = time.UnixMilli(since)
+			return nil
+		}, since, seq, limit+1)
+		return err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list dead mails: %w", err)
+	}
+	return mails, next, nil
+}
+
+const (
+	sqlAudit = `SELECT seq, id, state, at, (SELECT beat FROM incarnations WHERE id = holder)
+		FROM mails WHERE seq > ? ORDER BY seq LIMIT ?`
+	sqlAuditAttempts = "SELECT mail, outcome, copy FROM attempts WHERE mail > ? AND mail <= ? ORDER BY mail, n"
+)
+
+// Audit implements [onboarding.Operator].
+func (v *view) Audit(ctx context.Context, after int64, limit int) (rows []onboarding.AuditRow, err error) {
+	err = v.read(ctx, func(conn *sqlite.Conn) error {
+		t := &tx{conn: conn, now: v.now().UnixMilli(), policy: v.policy}
+		_, err := query(conn, sqlAudit, func(r *row) error {
+			rows = append(rows, t.auditRow(r))
+			return nil
+		}, after, limit)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		i := 0
+		_, err = query(conn, sqlAuditAttempts, func(r *row) error {
+			number := r.int()
+			for rows[i].Number < number {
+				i++
+			}
+			rows[i].Attempts = append(rows[i].Attempts,
+				onboarding.AuditAttempt{Outcome: onboarding.AttemptOutcome(r.text()), Copy: r.bool()})
+			return nil
+		}, after, rows[len(rows)-1].Number)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit the ledger: %w", err)
+	}
+	return rows, nil
+}
+
+func (t *tx) auditRow(r *row) onboarding.AuditRow {
+	a := onboarding.AuditRow{Number: r.int(), ID: onboarding.MailID(r.text()), State: onboarding.State(r.text())}
+	at, beat := r.int(), r.int()
+	switch {
+	case a.State == onboarding.Unknown:
+		a.Held = at == 0
+	case at != 0:
+		a.Overdue = since(t.now, at)
+		a.HolderAlive = a.State.Held() && t.fresh(beat)
+	}
+	return a
+}
+
+// A sign-up's mails lie together in the index of ids: "/" follows ".".
+const sqlMissing = `SELECT seq, id, EXISTS (
+	SELECT 1 FROM mails WHERE mails.id > signups.id || '.' AND mails.id < signups.id || '/')
+	FROM signups WHERE seq > ? ORDER BY seq LIMIT ?`
+
+// MissingMails implements [onboarding.Operator]. It looks at limit sign-ups.
+func (v *view) MissingMails(ctx context.Context, after int64, limit int) (ids []string, scanned int64, err error) {
+	scanned = after
+	err = v.read(ctx, func(conn *sqlite.Conn) error {
+		_, err := query(conn, sqlMissing, func(r *row) error {
+			scanned = r.int()
+			id := r.text()
+			if hasMail := r.bool(); !hasMail {
+				ids = append(ids, strings.Clone(id))
+			}
+			return nil
+		}, after, limit)
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("look for missing mails: %w", err)
+	}
+	return ids, scanned, nil
+}
