@@ -188,7 +188,9 @@ var addressLike = regexp.MustCompile(`(?i)[^\s]*(?:@|%40|=40|＠)[^\s]*`)
 // string in private that is longer than two bytes; at most MaxText bytes.
 func Scrub(text string, private ...string) string {
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), isBlank), " ")
-	text = addressLike.ReplaceAllString(text, "[address]")
+	if strings.ContainsAny(text, "@%=＠") { // most replies hold none: spare them the search
+		text = addressLike.ReplaceAllString(text, "[address]")
+	}
 	for _, p := range private {
 		if len(p) > 2 {
 			text = replaceFold(text, p, "[address]")
