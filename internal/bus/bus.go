@@ -115,6 +115,8 @@ type Bus struct {
 
 // state is what the writer's goroutine knows. Nobody else may touch it.
 type state struct {
+	txn txn
+
 	queues    map[string]*queue // by lower-case name
 	subqueues map[int64]*subqueue
 	doomed    []int64 // ids of deleted queues that still have rows
@@ -148,6 +150,7 @@ func Open(opts Options) (*Bus, error) {
 	b := &Bus{opts: opts, closing: make(chan struct{}), timer: time.NewTimer(time.Hour)}
 	b.timer.Stop()
 	b.state = state{
+		txn:    txn{stmts: map[string]*sqlite.Stmt{}},
 		queues: map[string]*queue{}, subqueues: map[int64]*subqueue{}, locks: map[LockToken]*lock{},
 		dirty: map[*subqueue]struct{}{}, stir: map[*subqueue]struct{}{},
 	}
@@ -186,18 +189,24 @@ func (b *Bus) Close() error {
 }
 
 // commit runs fn in a group and returns when the group is durable.
-func (b *Bus) commit(ctx context.Context, fn func(*sqlite.Conn) error) error {
-	return translate(b.db.Commit(ctx, fn))
+func (b *Bus) commit(ctx context.Context, fn func(*txn) error) error {
+	return translate(b.db.Commit(ctx, func(conn *sqlite.Conn) error { return fn(b.writing(conn)) }))
 }
 
 // ride runs fn in a group and returns before the group's commit.
-func (b *Bus) ride(ctx context.Context, fn func(*sqlite.Conn) error) error {
-	return translate(b.db.Ride(ctx, fn))
+func (b *Bus) ride(ctx context.Context, fn func(*txn) error) error {
+	return translate(b.db.Ride(ctx, func(conn *sqlite.Conn) error { return fn(b.writing(conn)) }))
 }
 
 // read runs fn on a snapshot of what is committed.
-func (b *Bus) read(ctx context.Context, fn func(*sqlite.Conn) error) error {
-	return translate(b.db.Read(ctx, fn))
+func (b *Bus) read(ctx context.Context, fn func(*txn) error) error {
+	return translate(b.db.Read(ctx, func(conn *sqlite.Conn) error { return fn(&txn{conn: conn}) }))
+}
+
+// writing is the writer's connection with its statements.
+func (b *Bus) writing(conn *sqlite.Conn) *txn {
+	b.txn.conn = conn
+	return &b.txn
 }
 
 func translate(err error) error {
@@ -213,14 +222,15 @@ func translate(err error) error {
 // finishGroup ends a group, inside its transaction. An error fails the group
 // and with it the bus, so it may change memory as it goes.
 func (b *Bus) finishGroup(conn *sqlite.Conn) error {
+	t := b.writing(conn)
 	now := b.opts.Now()
-	if err := b.sweep(conn, now); err != nil {
+	if err := b.sweep(t, now); err != nil {
 		return fmt.Errorf("settle what is due: %w", err)
 	}
-	if err := b.dispatch(conn, now); err != nil {
+	if err := b.dispatch(t, now); err != nil {
 		return fmt.Errorf("give messages to receivers: %w", err)
 	}
-	if err := b.writeNumbers(conn); err != nil {
+	if err := b.writeNumbers(t); err != nil {
 		return fmt.Errorf("write counters: %w", err)
 	}
 	return nil
@@ -239,9 +249,9 @@ func (b *Bus) afterCommit(g sqlitedb.Group) {
 }
 
 // writeNumbers stores the counters of the subqueues this group has changed.
-func (b *Bus) writeNumbers(conn *sqlite.Conn) error {
+func (b *Bus) writeNumbers(t *txn) error {
 	for s := range b.dirty {
-		err := exec(conn, "UPDATE subqueue SET next_seq = ?, cursor = ?, active = ?, deferred = ?, scheduled = ? WHERE id = ?",
+		err := t.exec("UPDATE subqueue SET next_seq = ?, cursor = ?, active = ?, deferred = ?, scheduled = ? WHERE id = ?",
 			s.nextSeq, s.cursor, s.counts[Active], s.counts[Deferred], s.counts[Scheduled], s.id)
 		if err != nil {
 			return err
@@ -249,60 +259,4 @@ func (b *Bus) writeNumbers(conn *sqlite.Conn) error {
 	}
 	clear(b.dirty)
 	return nil
-}
-
-// exec runs a statement whose parameters are numbers and that returns no rows.
-func exec(conn *sqlite.Conn, sql string, args ...int64) error {
-	stmt, err := conn.Prepare(sql)
-	if err != nil {
-		return err
-	}
-	for i, arg := range args {
-		stmt.BindInt64(i+1, arg)
-	}
-	return finish(stmt)
-}
-
-// finish runs a bound statement that returns no rows.
-func finish(stmt *sqlite.Stmt) error {
-	_, err := stmt.Step()
-	return errors.Join(err, stmt.Reset())
-}
-
-// each runs a statement whose parameters are numbers, and fn for each row
-// until it returns false.
-func each(conn *sqlite.Conn, sql string, fn func(*sqlite.Stmt) bool, args ...int64) error {
-	stmt, err := conn.Prepare(sql)
-	if err != nil {
-		return err
-	}
-	for i, arg := range args {
-		stmt.BindInt64(i+1, arg)
-	}
-	for {
-		row, err := stmt.Step()
-		if err != nil || !row || !fn(stmt) {
-			return errors.Join(err, stmt.Reset())
-		}
-	}
-}
-
-// bindTime binds a time, or NULL for none (0).
-func bindTime(stmt *sqlite.Stmt, param int, ms int64) {
-	if ms == 0 {
-		stmt.BindNull(param)
-		return
-	}
-	stmt.BindInt64(param, ms)
-}
-
-// column reads a blob.
-func column(stmt *sqlite.Stmt, col int) []byte {
-	n := stmt.ColumnLen(col)
-	if n == 0 {
-		return nil
-	}
-	buf := make([]byte, n)
-	stmt.ColumnBytes(col, buf)
-	return buf
 }

@@ -26,7 +26,7 @@ const (
 const maxReasonBytes = 4096
 
 // bury moves a message to the end of the dead-letter queue.
-func (b *Bus) bury(conn *sqlite.Conn, e entry, reason, description string, now time.Time) error {
+func (b *Bus) bury(t *txn, e entry, reason, description string, now time.Time) error {
 	set := Properties{}
 	if reason != "" {
 		set[DeadLetterReason] = clip(reason)
@@ -34,17 +34,17 @@ func (b *Bus) bury(conn *sqlite.Conn, e entry, reason, description string, now t
 	if description != "" {
 		set[DeadLetterErrorDescription] = clip(description)
 	}
-	if err := amend(conn, e.message, set, Properties.encode); err != nil {
+	if err := amend(t, e.message, set, Properties.encode); err != nil {
 		return err
 	}
 	dead := e.in.queue.dead
-	err := exec(conn, `INSERT INTO entry (queue, place, seq, message, count, held, enqueued, expires, origin, since)
+	err := t.exec(`INSERT INTO entry (queue, place, seq, message, count, held, enqueued, expires, origin, since)
 		SELECT ?, 0, ?, message, ?, 0, enqueued, expires, seq, ? FROM entry WHERE queue = ? AND place = ? AND seq = ?`,
 		dead.id, dead.nextSeq, e.count, now.UnixMilli(), e.in.id, int64(e.place), e.seq)
 	if err != nil {
 		return err
 	}
-	if err := e.removeEntry(conn); err != nil {
+	if err := e.removeEntry(t); err != nil {
 		return err
 	}
 	dead.nextSeq++
@@ -77,12 +77,12 @@ func clip(s string) string {
 // dead-letter queue. [ErrMessageNotFound] if there is no such dead letter, or
 // someone holds it.
 func (b *Bus) Replay(ctx context.Context, name string, seq int64) error {
-	return b.commit(ctx, func(conn *sqlite.Conn) error {
-		e, err := b.deadLetter(conn, name, seq)
+	return b.commit(ctx, func(t *txn) error {
+		e, err := b.deadLetter(t, name, seq)
 		if err != nil {
 			return err
 		}
-		r, err := loadRecord(conn, e.message)
+		r, err := loadRecord(t, e.message)
 		if err != nil {
 			return err
 		}
@@ -100,13 +100,13 @@ func (b *Bus) Replay(ctx context.Context, name string, seq int64) error {
 		main := e.in.queue.main
 		now := b.opts.Now().UnixMilli()
 		fresh := entry{in: main, seq: main.nextSeq, due: main.queue.settings.expiry(now, millis(m.TTL))}
-		if err := e.remove(conn); err != nil {
+		if err := e.remove(t); err != nil {
 			return err
 		}
-		if fresh.message, err = insertMessage(conn, &r); err != nil {
+		if fresh.message, err = insertMessage(t, &r); err != nil {
 			return err
 		}
-		if err := fresh.insert(conn, now, fresh.due); err != nil {
+		if err := fresh.insert(t, now, fresh.due); err != nil {
 			return err
 		}
 		main.nextSeq++
@@ -123,12 +123,12 @@ func (b *Bus) Replay(ctx context.Context, name string, seq int64) error {
 // the dead-letter queue. [ErrMessageNotFound] if there is no such dead letter,
 // or someone holds it.
 func (b *Bus) Discard(ctx context.Context, name string, seq int64) error {
-	return b.commit(ctx, func(conn *sqlite.Conn) error {
-		e, err := b.deadLetter(conn, name, seq)
+	return b.commit(ctx, func(t *txn) error {
+		e, err := b.deadLetter(t, name, seq)
 		if err != nil {
 			return err
 		}
-		if err := e.remove(conn); err != nil {
+		if err := e.remove(t); err != nil {
 			return err
 		}
 		e.in.counts[e.place]--
@@ -138,14 +138,14 @@ func (b *Bus) Discard(ctx context.Context, name string, seq int64) error {
 }
 
 // deadLetter finds a dead letter that nobody holds.
-func (b *Bus) deadLetter(conn *sqlite.Conn, name string, seq int64) (entry, error) {
+func (b *Bus) deadLetter(t *txn, name string, seq int64) (entry, error) {
 	q, err := b.queue(name)
 	if err != nil {
 		return entry{}, err
 	}
-	e, held, err := find(conn, q.dead, Active, seq)
+	e, held, err := find(t, q.dead, Active, seq)
 	if errors.Is(err, ErrMessageNotFound) {
-		e, held, err = find(conn, q.dead, Deferred, seq)
+		e, held, err = find(t, q.dead, Deferred, seq)
 	}
 	if err == nil && held {
 		err = fmt.Errorf("%w: dead letter %d is held by a receiver", ErrMessageNotFound, seq)
@@ -153,8 +153,8 @@ func (b *Bus) deadLetter(conn *sqlite.Conn, name string, seq int64) (entry, erro
 	return e, err
 }
 
-func loadRecord(conn *sqlite.Conn, message int64) (r record, err error) {
-	err = each(conn, "SELECT"+recordColumns+"FROM message m WHERE m.id = ?", func(stmt *sqlite.Stmt) bool {
+func loadRecord(t *txn, message int64) (r record, err error) {
+	err = t.each("SELECT"+recordColumns+"FROM message m WHERE m.id = ?", func(stmt *sqlite.Stmt) bool {
 		r = scanRecord(stmt, 0)
 		return false
 	}, message)

@@ -20,7 +20,7 @@ func (b *Bus) watch() {
 		case <-b.timer.C:
 			// The group's end does the work. An error means that the bus has
 			// failed, which is reported through Failed.
-			_ = b.ride(context.Background(), func(*sqlite.Conn) error {
+			_ = b.ride(context.Background(), func(*txn) error {
 				b.armed = time.Time{}
 				return nil
 			})
@@ -36,7 +36,7 @@ func (b *Bus) watch() {
 // does so by itself; Tick is for clocks that jump.
 func (b *Bus) Tick(ctx context.Context) error {
 	for again := true; again; {
-		err := b.commit(ctx, func(*sqlite.Conn) error {
+		err := b.commit(ctx, func(*txn) error {
 			next, some := b.next()
 			again = some && !next.After(b.opts.Now())
 			return nil
@@ -73,30 +73,30 @@ func (b *Bus) arm() {
 }
 
 // sweep settles a piece of what is due.
-func (b *Bus) sweep(conn *sqlite.Conn, now time.Time) error {
+func (b *Bus) sweep(t *txn, now time.Time) error {
 	for n := 0; n < sweepPiece && len(b.expiry) > 0 && !now.Before(b.expiry[0].until); n++ {
 		l := b.expiry[0]
 		b.unlock(l)
-		if err := b.giveBack(conn, l.entry, now); err != nil {
+		if err := b.giveBack(t, l.entry, now); err != nil {
 			return err
 		}
 	}
 	if b.nextDue != 0 && b.nextDue <= now.UnixMilli() {
-		if err := b.sweepDue(conn, now); err != nil {
+		if err := b.sweepDue(t, now); err != nil {
 			return err
 		}
 	}
 	if len(b.doomed) > 0 {
-		return b.purge(conn, b.doomed[0])
+		return b.purge(t, b.doomed[0])
 	}
 	return nil
 }
 
 // sweepDue expires and activates the entries that are due, and looks up when
 // the next one is.
-func (b *Bus) sweepDue(conn *sqlite.Conn, now time.Time) error {
+func (b *Bus) sweepDue(t *txn, now time.Time) error {
 	due := make([]entry, 0, sweepPiece)
-	err := each(conn, `SELECT queue, place, seq, message, count, due FROM entry INDEXED BY entry_due
+	err := t.each(`SELECT queue, place, seq, message, count, due FROM entry INDEXED BY entry_due
 		WHERE due IS NOT NULL AND held = 0 AND due <= ? ORDER BY due LIMIT ?`, func(stmt *sqlite.Stmt) bool {
 		in := b.subqueues[stmt.ColumnInt64(0)]
 		if in == nil { // of a deleted queue, not yet purged
@@ -113,26 +113,26 @@ func (b *Bus) sweepDue(conn *sqlite.Conn, now time.Time) error {
 	for _, e := range due {
 		switch {
 		case e.in.queue == nil:
-			err = e.remove(conn)
+			err = e.remove(t)
 		case e.place == Scheduled:
-			err = b.activate(conn, e, now)
+			err = b.activate(t, e, now)
 		default:
-			err = b.expire(conn, e, now)
+			err = b.expire(t, e, now)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	b.nextDue = 0
-	return each(conn, "SELECT due FROM entry INDEXED BY entry_due WHERE due IS NOT NULL AND held = 0 ORDER BY due LIMIT 1", func(stmt *sqlite.Stmt) bool {
+	return t.each("SELECT due FROM entry INDEXED BY entry_due WHERE due IS NOT NULL AND held = 0 ORDER BY due LIMIT 1", func(stmt *sqlite.Stmt) bool {
 		b.nextDue = stmt.ColumnInt64(0)
 		return false
 	})
 }
 
 // activate puts a scheduled message at the end of its queue.
-func (b *Bus) activate(conn *sqlite.Conn, e entry, now time.Time) error {
-	r, err := loadRecord(conn, e.message)
+func (b *Bus) activate(t *txn, e entry, now time.Time) error {
+	r, err := loadRecord(t, e.message)
 	if err != nil {
 		return err
 	}
@@ -140,11 +140,11 @@ func (b *Bus) activate(conn *sqlite.Conn, e entry, now time.Time) error {
 	if err := decodeHead(r.head, &m); err != nil {
 		b.opts.Logger.Error("a stored message is damaged", "queue", e.in.queue.name, "sequence", e.seq, "error", err)
 	}
-	if err := e.removeEntry(conn); err != nil {
+	if err := e.removeEntry(t); err != nil {
 		return err
 	}
 	active := entry{in: e.in, seq: e.in.nextSeq, message: e.message, due: e.in.queue.settings.expiry(now.UnixMilli(), millis(m.TTL))}
-	if err := active.insert(conn, now.UnixMilli(), active.due); err != nil {
+	if err := active.insert(t, now.UnixMilli(), active.due); err != nil {
 		return err
 	}
 	e.in.nextSeq++
@@ -156,11 +156,11 @@ func (b *Bus) activate(conn *sqlite.Conn, e entry, now time.Time) error {
 }
 
 // expire drops or dead-letters an active message whose time is over.
-func (b *Bus) expire(conn *sqlite.Conn, e entry, now time.Time) error {
+func (b *Bus) expire(t *txn, e entry, now time.Time) error {
 	if e.in.queue.settings.DeadLetterOnExpiration {
-		return b.bury(conn, e, ReasonExpired, "The message expired and was dead lettered.", now)
+		return b.bury(t, e, ReasonExpired, "The message expired and was dead lettered.", now)
 	}
-	if err := e.remove(conn); err != nil {
+	if err := e.remove(t); err != nil {
 		return err
 	}
 	e.in.counts[Active]--
@@ -169,9 +169,9 @@ func (b *Bus) expire(conn *sqlite.Conn, e entry, now time.Time) error {
 }
 
 // purge removes a piece of a deleted queue, and in the end its row.
-func (b *Bus) purge(conn *sqlite.Conn, id int64) error {
+func (b *Bus) purge(t *txn, id int64) error {
 	var rows []entry
-	err := each(conn, "SELECT queue, place, seq, message FROM entry WHERE queue IN (?, ?) LIMIT ?", func(stmt *sqlite.Stmt) bool {
+	err := t.each("SELECT queue, place, seq, message FROM entry WHERE queue IN (?, ?) LIMIT ?", func(stmt *sqlite.Stmt) bool {
 		rows = append(rows, entry{in: &subqueue{id: stmt.ColumnInt64(0)}, place: State(stmt.ColumnInt64(1)), seq: stmt.ColumnInt64(2), message: stmt.ColumnInt64(3)})
 		return true
 	}, id, -id, sweepPiece)
@@ -179,34 +179,34 @@ func (b *Bus) purge(conn *sqlite.Conn, id int64) error {
 		return err
 	}
 	for _, e := range rows {
-		if err := e.remove(conn); err != nil {
+		if err := e.remove(t); err != nil {
 			return err
 		}
 	}
 	if len(rows) > 0 {
 		return nil
 	}
-	err = exec(conn, "DELETE FROM recent WHERE queue = ?1 AND message_id IN (SELECT message_id FROM recent WHERE queue = ?1 LIMIT ?2)", id, sweepPiece)
-	if err != nil || conn.Changes() > 0 {
+	err = t.exec("DELETE FROM recent WHERE queue = ?1 AND message_id IN (SELECT message_id FROM recent WHERE queue = ?1 LIMIT ?2)", id, sweepPiece)
+	if err != nil || t.conn.Changes() > 0 {
 		return err
 	}
 	b.doomed = b.doomed[1:]
-	return exec(conn, "DELETE FROM queue WHERE id = ?", id)
+	return t.exec("DELETE FROM queue WHERE id = ?", id)
 }
 
 // restart reads the queues and ends the locks of whoever had the file before.
-func (b *Bus) restart(conn *sqlite.Conn) error {
-	if err := b.loadQueues(conn); err != nil {
+func (b *Bus) restart(t *txn) error {
+	if err := b.loadQueues(t); err != nil {
 		return err
 	}
 	ended := 0
 	for _, s := range b.subqueues {
-		held, err := heldEntries(conn, s)
+		held, err := heldEntries(t, s)
 		if err != nil {
 			return err
 		}
 		for _, e := range held {
-			if err := b.giveBack(conn, e, b.opts.Now()); err != nil {
+			if err := b.giveBack(t, e, b.opts.Now()); err != nil {
 				return err
 			}
 		}
@@ -220,8 +220,8 @@ func (b *Bus) restart(conn *sqlite.Conn) error {
 	return nil
 }
 
-func (b *Bus) loadQueues(conn *sqlite.Conn) error {
-	err := each(conn, `SELECT id, name, display, lock_duration, max_deliveries, default_ttl, dead_letter_expired, duplicate_window
+func (b *Bus) loadQueues(t *txn) error {
+	err := t.each(`SELECT id, name, display, lock_duration, max_deliveries, default_ttl, dead_letter_expired, duplicate_window
 		FROM queue`, func(stmt *sqlite.Stmt) bool {
 		if stmt.ColumnIsNull(1) {
 			b.doomed = append(b.doomed, stmt.ColumnInt64(0))
@@ -233,7 +233,7 @@ func (b *Bus) loadQueues(conn *sqlite.Conn) error {
 	if err != nil {
 		return err
 	}
-	return each(conn, "SELECT id, next_seq, cursor, active, deferred, scheduled FROM subqueue", func(stmt *sqlite.Stmt) bool {
+	return t.each("SELECT id, next_seq, cursor, active, deferred, scheduled FROM subqueue", func(stmt *sqlite.Stmt) bool {
 		s := b.subqueues[stmt.ColumnInt64(0)]
 		s.nextSeq, s.cursor = stmt.ColumnInt64(1), stmt.ColumnInt64(2)
 		for i := range s.counts {
@@ -245,8 +245,8 @@ func (b *Bus) loadQueues(conn *sqlite.Conn) error {
 
 // heldEntries are the entries that were handed out: before the cursor, or
 // among the deferred ones.
-func heldEntries(conn *sqlite.Conn, s *subqueue) (held []entry, err error) {
-	err = each(conn, `SELECT place, seq, message, count, due FROM entry WHERE held = 1 AND queue = ?1 AND place = 0 AND seq < ?2
+func heldEntries(t *txn, s *subqueue) (held []entry, err error) {
+	err = t.each(`SELECT place, seq, message, count, due FROM entry WHERE held = 1 AND queue = ?1 AND place = 0 AND seq < ?2
 		UNION ALL SELECT place, seq, message, count, due FROM entry WHERE held = 1 AND queue = ?1 AND place = 1`, func(stmt *sqlite.Stmt) bool {
 		held = append(held, entry{in: s, place: State(stmt.ColumnInt64(0)), seq: stmt.ColumnInt64(1), message: stmt.ColumnInt64(2),
 			count: stmt.ColumnInt64(3), due: stmt.ColumnInt64(4)})

@@ -16,8 +16,8 @@ type entry struct {
 	due     int64 // 0: never; see the schema
 }
 
-func (e *entry) insert(conn *sqlite.Conn, enqueued, expires int64) error {
-	stmt, err := conn.Prepare("INSERT INTO entry (queue, place, seq, message, count, held, enqueued, expires, due) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)")
+func (e *entry) insert(t *txn, enqueued, expires int64) error {
+	stmt, err := t.prepare("INSERT INTO entry (queue, place, seq, message, count, held, enqueued, expires, due) VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)")
 	if err != nil {
 		return err
 	}
@@ -30,21 +30,21 @@ func (e *entry) insert(conn *sqlite.Conn, enqueued, expires int64) error {
 }
 
 // remove deletes the entry and its message.
-func (e *entry) remove(conn *sqlite.Conn) error {
-	if err := e.removeEntry(conn); err != nil {
+func (e *entry) remove(t *txn) error {
+	if err := e.removeEntry(t); err != nil {
 		return err
 	}
-	return exec(conn, "DELETE FROM message WHERE id = ?", e.message)
+	return t.exec("DELETE FROM message WHERE id = ?", e.message)
 }
 
-func (e *entry) removeEntry(conn *sqlite.Conn) error {
-	return exec(conn, "DELETE FROM entry WHERE queue = ? AND place = ? AND seq = ?", e.in.id, int64(e.place), e.seq)
+func (e *entry) removeEntry(t *txn) error {
+	return t.exec("DELETE FROM entry WHERE queue = ? AND place = ? AND seq = ?", e.in.id, int64(e.place), e.seq)
 }
 
 // find looks an entry up; [ErrMessageNotFound] if there is none.
-func find(conn *sqlite.Conn, in *subqueue, place State, seq int64) (e entry, held bool, err error) {
+func find(t *txn, in *subqueue, place State, seq int64) (e entry, held bool, err error) {
 	ok := false
-	err = each(conn, "SELECT message, count, due, held FROM entry WHERE queue = ? AND place = ? AND seq = ?", func(stmt *sqlite.Stmt) bool {
+	err = t.each("SELECT message, count, due, held FROM entry WHERE queue = ? AND place = ? AND seq = ?", func(stmt *sqlite.Stmt) bool {
 		e = entry{in: in, place: place, seq: seq, message: stmt.ColumnInt64(0), count: stmt.ColumnInt64(1), due: stmt.ColumnInt64(2)}
 		held = stmt.ColumnBool(3)
 		ok = true
@@ -57,8 +57,8 @@ func find(conn *sqlite.Conn, in *subqueue, place State, seq int64) (e entry, hel
 }
 
 // insertMessage stores a message's content and returns its row.
-func insertMessage(conn *sqlite.Conn, r *record) (int64, error) {
-	stmt, err := conn.Prepare("INSERT INTO message (message_id, head, properties, body_kind, body, extra) VALUES (?, ?, ?, ?, ?, ?)")
+func insertMessage(t *txn, r *record) (int64, error) {
+	stmt, err := t.prepare("INSERT INTO message (message_id, head, properties, body_kind, body, extra) VALUES (?, ?, ?, ?, ?, ?)")
 	if err != nil {
 		return 0, err
 	}
@@ -71,7 +71,7 @@ func insertMessage(conn *sqlite.Conn, r *record) (int64, error) {
 	if err := finish(stmt); err != nil {
 		return 0, err
 	}
-	return conn.LastInsertRowID(), nil
+	return t.conn.LastInsertRowID(), nil
 }
 
 // stored is a message as it was read, not yet decoded.
@@ -123,13 +123,4 @@ func (s *stored) received(source string) (Received, error) {
 		DeliveryCount: int(s.count), State: s.place,
 		DeadLetterSource: source, DeadLetteredAt: fromMillis(s.since), LockToken: s.token,
 	}, nil
-}
-
-// bindBlob binds bytes, and none as an empty blob rather than NULL.
-func bindBlob(stmt *sqlite.Stmt, param int, b []byte) {
-	if len(b) == 0 {
-		stmt.BindZeroBlob(param, 0)
-		return
-	}
-	stmt.BindBytes(param, b)
 }

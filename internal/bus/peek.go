@@ -17,15 +17,15 @@ const maxPeek = 250
 func (b *Bus) Peek(ctx context.Context, name string, from int64, limit int) ([]Received, error) {
 	var rows []stored
 	source := ""
-	err := b.read(ctx, func(conn *sqlite.Conn) error {
-		id, queue, err := lookUp(conn, name)
+	err := b.read(ctx, func(t *txn) error {
+		id, queue, err := lookUp(t, name)
 		if err != nil {
 			return err
 		}
 		if id < 0 {
 			source = queue
 		}
-		rows, err = peek(conn, id, from, min(limit, maxPeek))
+		rows, err = peek(t, id, from, min(limit, maxPeek))
 		return err
 	})
 	if err != nil {
@@ -43,9 +43,9 @@ func (b *Bus) Peek(ctx context.Context, name string, from int64, limit int) ([]R
 }
 
 // lookUp finds a subqueue's id and its queue's name from a reader.
-func lookUp(conn *sqlite.Conn, name string) (id int64, queue string, err error) {
+func lookUp(t *txn, name string) (id int64, queue string, err error) {
 	base, dead := splitName(name)
-	stmt, err := conn.Prepare("SELECT id, display FROM queue WHERE name = ?")
+	stmt, err := t.prepare("SELECT id, display FROM queue WHERE name = ?")
 	if err != nil {
 		return 0, "", err
 	}
@@ -65,8 +65,8 @@ func lookUp(conn *sqlite.Conn, name string) (id int64, queue string, err error) 
 }
 
 // peek merges the three places, each of which is in order on disk.
-func peek(conn *sqlite.Conn, id, from int64, limit int) (rows []stored, err error) {
-	err = each(conn, `WITH
+func peek(t *txn, id, from int64, limit int) (rows []stored, err error) {
+	err = t.each(`WITH
 		a AS (SELECT * FROM entry WHERE queue = ?1 AND place = 0 AND seq >= ?2 ORDER BY seq LIMIT ?3),
 		d AS (SELECT * FROM entry WHERE queue = ?1 AND place = 1 AND seq >= ?2 ORDER BY seq LIMIT ?3),
 		s AS (SELECT * FROM entry WHERE queue = ?1 AND place = 2 AND seq >= ?2 ORDER BY seq LIMIT ?3),

@@ -162,12 +162,12 @@ func (b *Bus) CreateQueue(ctx context.Context, name string, settings Settings) e
 	if err := settings.complete(); err != nil {
 		return fmt.Errorf("queue %q: %w", name, err)
 	}
-	return b.commit(ctx, func(conn *sqlite.Conn) error {
+	return b.commit(ctx, func(t *txn) error {
 		if _, ok := b.queues[lower]; ok {
 			return fmt.Errorf("%w: %q", ErrQueueExists, name)
 		}
 		now := b.opts.Now().UnixMilli()
-		stmt, err := conn.Prepare(`INSERT INTO queue (lock_duration, max_deliveries, default_ttl, dead_letter_expired, duplicate_window, updated,
+		stmt, err := t.prepare(`INSERT INTO queue (lock_duration, max_deliveries, default_ttl, dead_letter_expired, duplicate_window, updated,
 			name, display, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return err
@@ -179,8 +179,8 @@ func (b *Bus) CreateQueue(ctx context.Context, name string, settings Settings) e
 		if err := finish(stmt); err != nil {
 			return err
 		}
-		id := conn.LastInsertRowID()
-		if err := exec(conn, "INSERT INTO subqueue (id) VALUES (?), (?)", id, -id); err != nil {
+		id := t.conn.LastInsertRowID()
+		if err := t.exec("INSERT INTO subqueue (id) VALUES (?), (?)", id, -id); err != nil {
 			return err
 		}
 		b.adopt(&queue{id: id, name: name, settings: settings})
@@ -212,12 +212,12 @@ func (b *Bus) UpdateQueue(ctx context.Context, name string, settings Settings) e
 	if err := settings.complete(); err != nil {
 		return fmt.Errorf("queue %q: %w", name, err)
 	}
-	return b.commit(ctx, func(conn *sqlite.Conn) error {
+	return b.commit(ctx, func(t *txn) error {
 		q, err := b.queue(name)
 		if err != nil {
 			return err
 		}
-		stmt, err := conn.Prepare(`UPDATE queue SET lock_duration = ?, max_deliveries = ?, default_ttl = ?, dead_letter_expired = ?,
+		stmt, err := t.prepare(`UPDATE queue SET lock_duration = ?, max_deliveries = ?, default_ttl = ?, dead_letter_expired = ?,
 			duplicate_window = ?, updated = ? WHERE id = ?`)
 		if err != nil {
 			return err
@@ -236,15 +236,15 @@ func (b *Bus) UpdateQueue(ctx context.Context, name string, settings Settings) e
 // [ErrQueueNotFound], its locks are lost. The name is free at once; the rows
 // go in pieces, later.
 func (b *Bus) DeleteQueue(ctx context.Context, name string) error {
-	return b.commit(ctx, func(conn *sqlite.Conn) error {
+	return b.commit(ctx, func(t *txn) error {
 		q, err := b.queue(name)
 		if err != nil {
 			return err
 		}
-		if err := exec(conn, "UPDATE queue SET name = NULL WHERE id = ?", q.id); err != nil {
+		if err := t.exec("UPDATE queue SET name = NULL WHERE id = ?", q.id); err != nil {
 			return err
 		}
-		if err := exec(conn, "DELETE FROM subqueue WHERE id IN (?, ?)", q.id, -q.id); err != nil {
+		if err := t.exec("DELETE FROM subqueue WHERE id IN (?, ?)", q.id, -q.id); err != nil {
 			return err
 		}
 		b.forget(q)
@@ -276,8 +276,8 @@ const selectQueues = `SELECT q.display, q.lock_duration, q.max_deliveries, q.def
 
 // Queue describes one queue as of the latest commit.
 func (b *Bus) Queue(ctx context.Context, name string) (found Queue, err error) {
-	err = b.read(ctx, func(conn *sqlite.Conn) error {
-		stmt, err := conn.Prepare(selectQueues + "= ?")
+	err = b.read(ctx, func(t *txn) error {
+		stmt, err := t.prepare(selectQueues + "= ?")
 		if err != nil {
 			return err
 		}
@@ -295,8 +295,8 @@ func (b *Bus) Queue(ctx context.Context, name string) (found Queue, err error) {
 
 // Queues describes all queues in the order of their names.
 func (b *Bus) Queues(ctx context.Context) (all []Queue, err error) {
-	err = b.read(ctx, func(conn *sqlite.Conn) error {
-		return each(conn, selectQueues+"IS NOT NULL ORDER BY q.name", func(stmt *sqlite.Stmt) bool {
+	err = b.read(ctx, func(t *txn) error {
+		return t.each(selectQueues+"IS NOT NULL ORDER BY q.name", func(stmt *sqlite.Stmt) bool {
 			all = append(all, scanQueue(stmt))
 			return true
 		})

@@ -53,14 +53,14 @@ func (b *Bus) Receive(ctx context.Context, name string, opts ReceiveOptions) ([]
 // matter.
 func (b *Bus) ReceiveDeferred(ctx context.Context, name string, opts ReceiveOptions, seqs ...int64) ([]Received, error) {
 	w := &waiter{opts: opts, done: make(chan struct{})}
-	err := b.ride(ctx, func(conn *sqlite.Conn) error {
+	err := b.ride(ctx, func(t *txn) error {
 		in, err := b.subqueue(name)
 		if err != nil {
 			return err
 		}
-		batch := take{conn: conn, in: in, place: Deferred}
+		batch := take{txn: t, in: in, place: Deferred}
 		for _, seq := range slices.Compact(slices.Sorted(slices.Values(seqs))) {
-			_, held, err := find(conn, in, Deferred, seq)
+			_, held, err := find(t, in, Deferred, seq)
 			if err != nil {
 				return err
 			}
@@ -112,7 +112,7 @@ func (b *Bus) wait(ctx context.Context, name string, w *waiter) error {
 	b.mu.Unlock()
 	defer b.waitings.Done()
 
-	err := b.ride(ctx, func(*sqlite.Conn) error {
+	err := b.ride(ctx, func(*txn) error {
 		in, err := b.subqueue(name)
 		if err != nil {
 			return err
@@ -140,7 +140,7 @@ func (b *Bus) wait(ctx context.Context, name string, w *waiter) error {
 // withdraw takes a waiter back. If it was served first, that stands: the
 // messages are held and must not be lost.
 func (b *Bus) withdraw(w *waiter, cause error) error {
-	err := b.ride(context.Background(), func(*sqlite.Conn) error {
+	err := b.ride(context.Background(), func(*txn) error {
 		w.in.waiters = slices.DeleteFunc(w.in.waiters, func(other *waiter) bool { return other == w })
 		return nil
 	})
@@ -193,12 +193,12 @@ func (b *Bus) dropDamaged(ctx context.Context, w *waiter, token LockToken) error
 
 // dispatch gives messages to the waiting receivers of the subqueues in which
 // this group has changed something.
-func (b *Bus) dispatch(conn *sqlite.Conn, now time.Time) error {
+func (b *Bus) dispatch(t *txn, now time.Time) error {
 	var again []*subqueue
 	for len(b.stir) > 0 { // feeding one may stir another: its dead letters
 		for in := range b.stir {
 			delete(b.stir, in)
-			more, err := b.feed(conn, in, now)
+			more, err := b.feed(t, in, now)
 			if err != nil {
 				return err
 			}
@@ -216,10 +216,10 @@ func (b *Bus) dispatch(conn *sqlite.Conn, now time.Time) error {
 
 // feed serves the waiters of one subqueue. It leaves with more when a heap of
 // expired messages is in the way, so that others can commit.
-func (b *Bus) feed(conn *sqlite.Conn, in *subqueue, now time.Time) (more bool, err error) {
+func (b *Bus) feed(t *txn, in *subqueue, now time.Time) (more bool, err error) {
 	for len(in.waiters) > 0 {
 		w := in.waiters[0]
-		if more, err = b.take(conn, in, w, now); more || err != nil {
+		if more, err = b.take(t, in, w, now); more || err != nil {
 			return more, err
 		}
 		if len(w.got) == 0 {
@@ -244,8 +244,8 @@ func (b *Bus) serve(w *waiter, err error) {
 
 // take hands the oldest active messages to w: first what came back, which is
 // all older than the cursor, then from the cursor on.
-func (b *Bus) take(conn *sqlite.Conn, in *subqueue, w *waiter, now time.Time) (more bool, err error) {
-	batch := take{conn: conn, in: in}
+func (b *Bus) take(t *txn, in *subqueue, w *waiter, now time.Time) (more bool, err error) {
+	batch := take{txn: t, in: in}
 	for len(in.returned) > 0 && batch.room(w.limit) && len(batch.expired) < sweepPiece {
 		seq := heap.Pop(&in.returned).(int64)
 		if err := batch.collect(seq, seq, 1, now.UnixMilli()); err != nil {
@@ -260,7 +260,7 @@ func (b *Bus) take(conn *sqlite.Conn, in *subqueue, w *waiter, now time.Time) (m
 		b.dirty[in] = struct{}{}
 	}
 	for i := range batch.expired {
-		if err := b.expire(conn, batch.expired[i], now); err != nil {
+		if err := b.expire(t, batch.expired[i], now); err != nil {
 			return false, err
 		}
 	}
@@ -276,7 +276,7 @@ func (b *Bus) take(conn *sqlite.Conn, in *subqueue, w *waiter, now time.Time) (m
 
 // take collects what one receive will get.
 type take struct {
-	conn  *sqlite.Conn
+	*txn
 	in    *subqueue
 	place State
 
@@ -286,39 +286,39 @@ type take struct {
 	next    int64 // where the next collect should go on
 }
 
-func (t *take) room(limit int) bool { return len(t.got) < limit && t.bytes < maxReceiveBytes }
+func (k *take) room(limit int) bool { return len(k.got) < limit && k.bytes < maxReceiveBytes }
 
 // collect reads the entries from a sequence number to another, at most until
 // there are limit in all.
-func (t *take) collect(from, to int64, limit int, now int64) error {
-	t.next = to + 1
-	return each(t.conn, "SELECT"+storedColumns+`FROM entry e CROSS JOIN message m ON m.id = e.message
-		WHERE e.queue = ? AND e.place = ? AND e.seq BETWEEN ? AND ? AND e.held = 0 ORDER BY e.seq`, func(stmt *sqlite.Stmt) bool {
+func (k *take) collect(from, to int64, limit int, now int64) error {
+	k.next = to + 1
+	return k.each("SELECT"+storedColumns+`FROM entry e CROSS JOIN message m ON m.id = e.message
+		WHERE e.queue = ? AND e.place = ? AND e.seq BETWEEN ? AND ? ORDER BY e.seq`, func(stmt *sqlite.Stmt) bool {
 		s := scanStored(stmt)
-		s.in = t.in
+		s.in = k.in
 		if s.due != 0 && s.due <= now {
-			t.expired = append(t.expired, s.entry)
+			k.expired = append(k.expired, s.entry)
 		} else {
-			t.got = append(t.got, s)
-			t.bytes += s.size()
+			k.got = append(k.got, s)
+			k.bytes += s.size()
 		}
-		if t.room(limit) && len(t.expired) < sweepPiece {
+		if k.room(limit) && len(k.expired) < sweepPiece {
 			return true
 		}
-		t.next = s.seq + 1
+		k.next = s.seq + 1
 		return false
-	}, t.in.id, int64(t.place), from, to)
+	}, k.in.id, int64(k.place), from, to)
 }
 
 // hold writes that the messages are handed out, or deletes them.
-func (t *take) hold(remove bool) error {
-	for i := range t.got {
-		e := &t.got[i].entry
+func (k *take) hold(remove bool) error {
+	for i := range k.got {
+		e := &k.got[i].entry
 		var err error
 		if remove {
-			err = e.remove(t.conn)
+			err = e.remove(k.txn)
 		} else {
-			err = exec(t.conn, "UPDATE entry SET held = 1 WHERE queue = ? AND place = ? AND seq = ?", e.in.id, int64(e.place), e.seq)
+			err = k.exec("UPDATE entry SET held = 1 WHERE queue = ? AND place = ? AND seq = ?", e.in.id, int64(e.place), e.seq)
 		}
 		if err != nil {
 			return err
@@ -328,20 +328,20 @@ func (t *take) hold(remove bool) error {
 }
 
 // handOut makes the locks and gives the messages to w.
-func (b *Bus) handOut(t *take, w *waiter, now time.Time) {
-	w.in, w.got = t.in, t.got
+func (b *Bus) handOut(k *take, w *waiter, now time.Time) {
+	w.in, w.got = k.in, k.got
 	b.serve(w, nil)
 	if w.opts.Delete {
-		t.in.counts[t.place] -= int64(len(t.got))
-		b.touch(t.in)
+		k.in.counts[k.place] -= int64(len(k.got))
+		b.touch(k.in)
 		return
 	}
-	w.until = now.Add(t.in.queue.settings.LockDuration)
-	tokens := make([]LockToken, len(t.got))
+	w.until = now.Add(k.in.queue.settings.LockDuration)
+	tokens := make([]LockToken, len(k.got))
 	newLockTokens(tokens)
-	for i := range t.got {
+	for i := range k.got {
 		w.got[i].token = tokens[i]
-		l := &lock{entry: t.got[i].entry, token: tokens[i], until: w.until}
+		l := &lock{entry: k.got[i].entry, token: tokens[i], until: w.until}
 		b.locks[l.token] = l
 		heap.Push(&b.expiry, l)
 	}

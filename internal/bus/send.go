@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-
-	"zombiezen.com/go/sqlite"
 )
 
 // Send puts messages in a queue, all or none, and returns the sequence number
@@ -24,7 +22,7 @@ func (b *Bus) Send(ctx context.Context, name string, messages ...Message) ([]int
 		}
 	}
 	var seqs []int64
-	err := b.commit(ctx, func(conn *sqlite.Conn) error {
+	err := b.commit(ctx, func(t *txn) error {
 		in, err := b.subqueue(name)
 		if err != nil {
 			return err
@@ -32,7 +30,7 @@ func (b *Bus) Send(ctx context.Context, name string, messages ...Message) ([]int
 		if in.isDead() {
 			return fmt.Errorf("%w: %q takes no messages from senders", ErrInvalid, name)
 		}
-		s := sending{conn: conn, in: in, now: b.opts.Now().UnixMilli(), seq: in.nextSeq, seqs: make([]int64, 0, len(messages))}
+		s := sending{txn: t, in: in, now: b.opts.Now().UnixMilli(), seq: in.nextSeq, seqs: make([]int64, 0, len(messages))}
 		for i := range records {
 			if err := s.add(&records[i], &messages[i]); err != nil {
 				return err
@@ -50,7 +48,7 @@ func (b *Bus) Send(ctx context.Context, name string, messages ...Message) ([]int
 
 // sending collects what a Send will change in memory.
 type sending struct {
-	conn   *sqlite.Conn
+	*txn
 	in     *subqueue
 	now    int64
 	seq    int64 // the next to give
@@ -65,17 +63,17 @@ func (s *sending) add(r *record, m *Message) error {
 		s.seqs = append(s.seqs, 0)
 		return err
 	}
-	row, err := insertMessage(s.conn, r)
+	row, err := insertMessage(s.txn, r)
 	if err != nil {
 		return err
 	}
 	e := entry{in: s.in, seq: s.seq, message: row}
 	if at := m.ScheduledEnqueueTime.UnixMilli(); !m.ScheduledEnqueueTime.IsZero() && at > s.now {
 		e.place, e.due = Scheduled, at
-		err = e.insert(s.conn, at, 0)
+		err = e.insert(s.txn, at, 0)
 	} else {
 		e.due = s.in.queue.settings.expiry(s.now, millis(m.TTL))
-		err = e.insert(s.conn, s.now, e.due)
+		err = e.insert(s.txn, s.now, e.due)
 	}
 	if err != nil {
 		return err
@@ -120,12 +118,12 @@ func (s *sending) isDuplicate(id string) (bool, error) {
 		return false, nil
 	}
 	// Two are forgotten for each one entered, so the table cannot grow.
-	err := exec(s.conn, `DELETE FROM recent WHERE queue = ?1 AND message_id IN
+	err := s.exec(`DELETE FROM recent WHERE queue = ?1 AND message_id IN
 		(SELECT message_id FROM recent WHERE queue = ?1 AND seen <= ?2 ORDER BY seen LIMIT 2)`, s.in.id, s.now-window)
 	if err != nil {
 		return false, err
 	}
-	stmt, err := s.conn.Prepare(`INSERT INTO recent (queue, message_id, seen) VALUES (?1, ?2, ?3)
+	stmt, err := s.prepare(`INSERT INTO recent (queue, message_id, seen) VALUES (?1, ?2, ?3)
 		ON CONFLICT DO UPDATE SET seen = excluded.seen WHERE seen <= ?4`)
 	if err != nil {
 		return false, err
@@ -143,18 +141,18 @@ func (s *sending) isDuplicate(id string) (bool, error) {
 // CancelScheduled removes scheduled messages that are not yet due, all or
 // none. [ErrMessageNotFound] if one of the numbers names none.
 func (b *Bus) CancelScheduled(ctx context.Context, name string, seqs ...int64) error {
-	return b.commit(ctx, func(conn *sqlite.Conn) error {
+	return b.commit(ctx, func(t *txn) error {
 		in, err := b.subqueue(name)
 		if err != nil {
 			return err
 		}
 		sorted := slices.Compact(slices.Sorted(slices.Values(seqs)))
 		for _, seq := range sorted {
-			e, _, err := find(conn, in, Scheduled, seq)
+			e, _, err := find(t, in, Scheduled, seq)
 			if err != nil {
 				return err
 			}
-			if err := e.remove(conn); err != nil {
+			if err := e.remove(t); err != nil {
 				return err
 			}
 		}

@@ -22,12 +22,12 @@ func (b *Bus) held(token LockToken) (*lock, error) {
 // Complete removes a locked message for good. [ErrLockLost] if the lock has
 // ended or the message was settled before; the other settlements too.
 func (b *Bus) Complete(ctx context.Context, token LockToken) error {
-	return b.commit(ctx, func(conn *sqlite.Conn) error {
+	return b.commit(ctx, func(t *txn) error {
 		l, err := b.held(token)
 		if err != nil {
 			return err
 		}
-		if err := l.remove(conn); err != nil {
+		if err := l.remove(t); err != nil {
 			return err
 		}
 		b.unlock(l)
@@ -45,15 +45,15 @@ func (b *Bus) Abandon(ctx context.Context, token LockToken, modify Properties) e
 	if len(modify) > 0 {
 		write = b.commit
 	}
-	return write(ctx, func(conn *sqlite.Conn) error {
+	return write(ctx, func(t *txn) error {
 		l, err := b.held(token)
 		if err != nil {
 			return err
 		}
-		if err := amend(conn, l.message, modify, Properties.encodeLimited); err != nil {
+		if err := amend(t, l.message, modify, Properties.encodeLimited); err != nil {
 			return err
 		}
-		if err := b.giveBack(conn, l.entry, b.opts.Now()); err != nil {
+		if err := b.giveBack(t, l.entry, b.opts.Now()); err != nil {
 			return err
 		}
 		b.unlock(l)
@@ -64,15 +64,15 @@ func (b *Bus) Abandon(ctx context.Context, token LockToken, modify Properties) e
 // Defer sets a locked message aside under its sequence number, for
 // [Bus.ReceiveDeferred]. It raises the delivery count, but never dead-letters.
 func (b *Bus) Defer(ctx context.Context, token LockToken, modify Properties) error {
-	return b.commit(ctx, func(conn *sqlite.Conn) error {
+	return b.commit(ctx, func(t *txn) error {
 		l, err := b.held(token)
 		if err != nil {
 			return err
 		}
-		if err := amend(conn, l.message, modify, Properties.encodeLimited); err != nil {
+		if err := amend(t, l.message, modify, Properties.encodeLimited); err != nil {
 			return err
 		}
-		err = exec(conn, "UPDATE entry SET place = ?, held = 0, due = NULL, count = count + ? WHERE queue = ? AND place = ? AND seq = ?",
+		err = t.exec("UPDATE entry SET place = ?, held = 0, due = NULL, count = count + ? WHERE queue = ? AND place = ? AND seq = ?",
 			int64(Deferred), l.in.step(), l.in.id, int64(l.place), l.seq)
 		if err != nil {
 			return err
@@ -90,7 +90,7 @@ func (b *Bus) Defer(ctx context.Context, token LockToken, modify Properties) err
 // [DeadLetterErrorDescription], cut after 4096 bytes; modify, which may be
 // nil, is set as well. A dead letter cannot be dead-lettered: [ErrInvalid].
 func (b *Bus) DeadLetter(ctx context.Context, token LockToken, reason, description string, modify Properties) error {
-	return b.commit(ctx, func(conn *sqlite.Conn) error {
+	return b.commit(ctx, func(t *txn) error {
 		l, err := b.held(token)
 		if err != nil {
 			return err
@@ -98,10 +98,10 @@ func (b *Bus) DeadLetter(ctx context.Context, token LockToken, reason, descripti
 		if l.in.isDead() {
 			return fmt.Errorf("%w: this message is in the dead-letter queue already; complete it instead", ErrInvalid)
 		}
-		if err := amend(conn, l.message, modify, Properties.encodeLimited); err != nil {
+		if err := amend(t, l.message, modify, Properties.encodeLimited); err != nil {
 			return err
 		}
-		if err := b.bury(conn, l.entry, reason, description, b.opts.Now()); err != nil {
+		if err := b.bury(t, l.entry, reason, description, b.opts.Now()); err != nil {
 			return err
 		}
 		b.unlock(l)
@@ -111,7 +111,7 @@ func (b *Bus) DeadLetter(ctx context.Context, token LockToken, reason, descripti
 
 // Renew sets a lock's end to now plus the queue's lock duration.
 func (b *Bus) Renew(ctx context.Context, token LockToken) (until time.Time, err error) {
-	err = b.ride(ctx, func(*sqlite.Conn) error {
+	err = b.ride(ctx, func(*txn) error {
 		l, err := b.held(token)
 		if err != nil {
 			return err
@@ -133,12 +133,12 @@ func (s *subqueue) step() int64 {
 }
 
 // giveBack ends a hold that counts.
-func (b *Bus) giveBack(conn *sqlite.Conn, e entry, now time.Time) error {
+func (b *Bus) giveBack(t *txn, e entry, now time.Time) error {
 	e.count += e.in.step()
 	if limit := e.in.queue.settings.MaxDeliveryCount; !e.in.isDead() && e.count >= int64(limit) {
-		return b.bury(conn, e, ReasonMaxDeliveryCount, fmt.Sprintf("The message was delivered %d times without being completed.", e.count), now)
+		return b.bury(t, e, ReasonMaxDeliveryCount, fmt.Sprintf("The message was delivered %d times without being completed.", e.count), now)
 	}
-	err := exec(conn, "UPDATE entry SET held = 0, count = ? WHERE queue = ? AND place = ? AND seq = ?", e.count, e.in.id, int64(e.place), e.seq)
+	err := t.exec("UPDATE entry SET held = 0, count = ? WHERE queue = ? AND place = ? AND seq = ?", e.count, e.in.id, int64(e.place), e.seq)
 	if err != nil {
 		return err
 	}
@@ -151,12 +151,12 @@ func (b *Bus) giveBack(conn *sqlite.Conn, e entry, now time.Time) error {
 }
 
 // amend sets properties of a stored message.
-func amend(conn *sqlite.Conn, message int64, set Properties, encode func(Properties) ([]byte, error)) error {
+func amend(t *txn, message int64, set Properties, encode func(Properties) ([]byte, error)) error {
 	if len(set) == 0 {
 		return nil
 	}
 	var old []byte
-	err := each(conn, "SELECT properties FROM message WHERE id = ?", func(stmt *sqlite.Stmt) bool {
+	err := t.each("SELECT properties FROM message WHERE id = ?", func(stmt *sqlite.Stmt) bool {
 		old = column(stmt, 0)
 		return false
 	}, message)
@@ -172,7 +172,7 @@ func amend(conn *sqlite.Conn, message int64, set Properties, encode func(Propert
 	if err != nil {
 		return err
 	}
-	stmt, err := conn.Prepare("UPDATE message SET properties = ? WHERE id = ?")
+	stmt, err := t.prepare("UPDATE message SET properties = ? WHERE id = ?")
 	if err != nil {
 		return err
 	}
