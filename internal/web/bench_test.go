@@ -1,0 +1,99 @@
+package web_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"bellhop/internal/onboarding"
+	"bellhop/internal/signup"
+	"bellhop/internal/token"
+	"bellhop/internal/web"
+)
+
+// nowhere is a store that keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Accept(_ context.Context, a signup.Acceptance) (signup.Person, bool, error) {
+	a.Person.Status, a.Person.Accepted = signup.Pending, accepted
+	return a.Person, false, nil
+}
+
+func (nowhere) Person(context.Context, string) (signup.Person, error) {
+	return signup.Person{}, signup.ErrNotFound
+}
+
+// discard is a ResponseWriter that costs next to nothing.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discard) WriteHeader(status int)      { d.status = status }
+
+// BenchmarkCreateUserJSON compares all we do for a JSON sign-up, the store
+// apart, with a Gin handler that decodes the same JSON and answers 202.
+func BenchmarkCreateUserJSON(b *testing.B) {
+	b.Run("bare", func(b *testing.B) { benchmarkPost(b, bareGin()) })
+	b.Run("bellhop", func(b *testing.B) { benchmarkPost(b, overNowhere(b)) })
+}
+
+func bareGin() http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.POST("/createUser", func(c *gin.Context) {
+		var form struct{ First, Last, Email string }
+		if err := c.ShouldBindJSON(&form); err != nil {
+			c.Status(http.StatusBadRequest)
+			return
+		}
+		c.JSON(http.StatusAccepted, gin.H{"status": "pending"})
+	})
+	return r
+}
+
+func overNowhere(b *testing.B) http.Handler {
+	const publicURL = "http://localhost:6969"
+	public, err := url.Parse(publicURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	tokens, err := token.NewPending(b.Context(), newMemory(), publicURL, time.Now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	handler, err := web.New(web.Config{
+		PublicURL: public, SignUps: signup.NewService(nowhere{}, onboarding.DefaultPolicy(), nil),
+		Sessions: tokens, Readiness: new(readiness), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return handler
+}
+
+func benchmarkPost(b *testing.B, handler http.Handler) {
+	const form = `{"first":"Ada","last":"Lovelace","email":"ada.lovelace@example.com"}`
+	r := request("POST", "/createUser", form, "Content-Type: application/json",
+		"User-Agent: benchmark", "Accept: */*", "Idempotency-Key: 0190a5e4-6b1c-7cde-8f00-0123456789ab")
+	body := strings.NewReader(form)
+	r.Body = io.NopCloser(body)
+	b.ReportAllocs()
+	for b.Loop() {
+		body.Reset(form)
+		w := discard{header: make(http.Header)}
+		handler.ServeHTTP(&w, r)
+		if w.status != http.StatusAccepted {
+			b.Fatalf("status %d", w.status)
+		}
+	}
+}

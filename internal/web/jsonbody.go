@@ -1,0 +1,93 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// maxShownName is how much of an unknown field's name is repeated back.
+const maxShownName = 40
+
+var errNotJSON = malformed("", "The body must be one valid JSON object, in UTF-8.")
+
+// decodeJSON reads one object of strings, strictly (B6.2): every name is known
+// and there once. A null is a field that is not there. Nothing may nest.
+//
+// The library says whether the body is valid JSON; what is valid is taken apart
+// here, because the library takes a name that comes twice, or in other case,
+// and its token reader costs as much as all else we do for a sign-up.
+func decodeJSON(body []byte) (in input, err error) {
+	rest := skipSpace(body)
+	if !utf8.Valid(body) || !json.Valid(body) || rest[0] != '{' {
+		return input{}, errNotJSON
+	}
+	var seen [3]*string // as many as there are names
+	rest = skipSpace(rest[1:])
+	for n := 0; rest[0] != '}'; n++ {
+		var target *string
+		if target, rest, err = decodeMember(&in, rest); err != nil {
+			return input{}, err
+		}
+		for _, earlier := range seen[:n] {
+			if earlier == target {
+				return input{}, malformed("", "The body gives a field twice.")
+			}
+		}
+		seen[n] = target
+	}
+	return in, nil
+}
+
+// decodeMember reads a name and its value from valid JSON. It returns where
+// the value went, and what comes after it and its comma.
+func decodeMember(in *input, body []byte) (target *string, rest []byte, err error) {
+	name, rest := cutString(body)
+	if target = in.field(name); target == nil {
+		name = truncate(name, maxShownName)
+		return nil, nil, malformed(name, "The field %q is not known. The fields are first, last and email.", name)
+	}
+	rest = skipSpace(skipSpace(rest)[1:]) // the colon
+	switch rest[0] {
+	case '"':
+		*target, rest = cutString(rest)
+	case 'n':
+		rest = rest[len("null"):]
+	default:
+		return nil, nil, malformed(name, "The field %s must be a string.", name)
+	}
+	if rest = skipSpace(rest); rest[0] == ',' {
+		rest = skipSpace(rest[1:])
+	}
+	return target, rest, nil
+}
+
+// cutString reads the string that valid JSON begins with.
+func cutString(body []byte) (s string, rest []byte) {
+	end := 1
+	for body[end] != '"' {
+		if body[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	literal, rest := body[:end+1], body[end+1:]
+	if bytes.IndexByte(literal, '\\') < 0 {
+		return string(literal[1:end]), rest
+	}
+	_ = json.Unmarshal(literal, &s) // valid, so it cannot fail
+	return s, rest
+}
+
+func skipSpace(body []byte) []byte { return bytes.TrimLeft(body, " \t\r\n") }
+
+// truncate shortens s to at most n bytes, on a character's boundary.
+func truncate(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

@@ -1,0 +1,91 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+)
+
+// desk is what the handlers share. All of it is immutable.
+type desk struct {
+	Config
+	pages  pages
+	assets map[string]asset
+	cookie string // the session cookie's name
+}
+
+// New returns the handler of everything Bellhop serves to the public.
+func New(c Config) (http.Handler, error) {
+	if c.Metrics == nil {
+		c.Metrics = noMetrics{}
+	}
+	d := &desk{Config: c, cookie: cookieName(c.secure()), assets: loadAssets()}
+	var err error
+	if d.pages, err = parsePages(d.assets); err != nil {
+		return nil, err
+	}
+	sameOrigin, err := sameOriginOnly(c.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	if err := r.SetTrustedProxies(nil); err != nil {
+		return nil, fmt.Errorf("trust no proxy: %w", err)
+	}
+	// A redirect to a path that was merely like it would be built from headers
+	// of the request.
+	r.RedirectTrailingSlash = false
+	r.HandleMethodNotAllowed = true
+	r.Use(d.observe, securityHeaders(c.secure()), d.recoverPanics, d.handle(sameOrigin))
+	r.NoRoute(d.handle(func(*gin.Context) error { return errNoPage }))
+	r.NoMethod(d.handle(func(*gin.Context) error { return errMethod }))
+	d.route(r)
+	return r, nil
+}
+
+func (d *desk) route(r *gin.Engine) {
+	read := func(path string, h handlerFunc) {
+		r.GET(path, d.handle(h))
+		r.HEAD(path, d.handle(h))
+	}
+	read("/", d.home)
+	read("/createUser", d.signUpForm)
+	r.POST("/createUser", d.handle(d.createUser))
+	read("/confirm/:token", d.confirm)
+	read("/health", d.health)
+	read("/readyz", d.readyz)
+	for path := range d.assets {
+		read(path, d.asset)
+	}
+	if d.Mailbox != nil {
+		private := onlyHosts(d.PublicURL)
+		mailbox := func(path string, h handlerFunc) {
+			read(path, func(c *gin.Context) error {
+				if err := private(c); err != nil {
+					return err
+				}
+				return h(c)
+			})
+		}
+		mailbox("/mailbox", d.mailbox)
+		mailbox("/mailbox/messages", d.messages)
+		mailbox("/mailbox/:id", d.mail)
+		mailbox("/mailbox/:id/html", d.mailHTML)
+		mailbox("/mailbox/:id/source", d.mailSource)
+	}
+}
+
+// handlerFunc answers a request, or returns why it did not.
+type handlerFunc func(*gin.Context) error
+
+// handle makes a gin handler, or a middleware, of h.
+func (d *desk) handle(h handlerFunc) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if err := h(c); err != nil {
+			c.Abort()
+			d.fail(c, err)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package web
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"bellhop/internal/signup"
+)
+
+// formView is the sign-up page's data: what was typed, and what is wrong
+// with it.
+type formView struct {
+	First, Last, Email string
+	Key                string
+	Errors             map[string]string
+}
+
+func (d *desk) signUpForm(c *gin.Context) error {
+	return d.pages.render(c, http.StatusOK, "signup", formView{Key: rand.Text()})
+}
+
+// createUser stores a sign-up and answers 202. The answer tells nothing about
+// who is known already.
+func (d *desk) createUser(c *gin.Context) error {
+	in, kind, err := readInput(c.Writer, c.Request)
+	if err != nil {
+		d.Metrics.SignUp(ResultMalformed)
+		return err
+	}
+	key, err := idempotencyKey(c.Request.Header, in, kind)
+	var accepted signup.Accepted
+	if err == nil {
+		accepted, err = d.SignUps.Accept(c.Request.Context(),
+			signup.Form{First: in.first, Last: in.last, Email: in.email, IdempotencyKey: key})
+	}
+	d.Metrics.SignUp(resultOf(accepted, err))
+	if invalid, ok := errors.AsType[*signup.Invalid](err); ok && wantsPage(c) {
+		return d.redisplay(c, in, invalidForm(invalid))
+	}
+	if err != nil {
+		return err
+	}
+	return d.welcome(c, accepted.Person)
+}
+
+// welcome answers for a stored sign-up.
+func (d *desk) welcome(c *gin.Context, p signup.Person) error {
+	ctx := c.Request.Context()
+	if d.Log.Enabled(ctx, slog.LevelDebug) {
+		d.Log.LogAttrs(ctx, slog.LevelDebug, "sign-up accepted", slog.String("id", p.ID))
+	}
+	made := d.Sessions.Issue(p.ID, p.Accepted)
+	if !wantsPage(c) {
+		writeJSON(c, http.StatusAccepted, acceptedJSON(p, made))
+		return nil
+	}
+	d.setSession(c, made)
+	return d.pages.render(c, http.StatusAccepted, "accepted", acceptedView{Email: p.Address.Typed(), Mailbox: d.Mailbox != nil})
+}
+
+// acceptedView is the "check your mail" page's data.
+type acceptedView struct {
+	Email   string
+	Mailbox bool // mails can be read at /mailbox
+}
+
+// acceptedJSON writes the answer by hand, for it is written for every sign-up:
+// an id and a token need no escaping.
+func acceptedJSON(p signup.Person, made string) []byte {
+	const message = "Check your mail: we are sending a link to confirm the address."
+	b := make([]byte, 0, 192+len(made))
+	b = append(b, `{"id":"`...)
+	b = append(b, p.ID...)
+	b = append(b, `","status":"`...)
+	b = append(b, p.Status...)
+	b = append(b, `","message":"`+message+`","token":"`...)
+	b = append(b, made...)
+	return append(b, `"}`...)
+}
+
+// redisplay shows the form again, with what was typed and why it was refused.
+// Nothing was stored, so the key is as good as new.
+func (d *desk) redisplay(c *gin.Context, in input, p *problem) error {
+	if in.key == "" || len(in.key) > len(rand.Text()) {
+		in.key = rand.Text()
+	}
+	return d.pages.render(c, p.status, "signup",
+		formView{First: in.first, Last: in.last, Email: in.email, Key: in.key, Errors: p.fields})
+}
+
+// idempotencyKey returns the key of a request, "" for none: the header's, or
+// else the page's hidden one. That is combined with the fields, so that a form
+// corrected after the browser's Back is another sign-up.
+func idempotencyKey(h http.Header, in input, kind bodyKind) (string, error) {
+	if values, ok := h["Idempotency-Key"]; ok {
+		if len(values) != 1 || values[0] == "" {
+			return "", signup.InvalidKey()
+		}
+		return values[0], nil
+	}
+	if in.key == "" || kind == jsonBody {
+		return "", nil
+	}
+	var text []byte
+	for _, part := range []string{in.key, in.first, in.last, in.email} {
+		text = binary.AppendUvarint(text, uint64(len(part))) // so that no two forms make one text
+		text = append(text, part...)
+	}
+	sum := sha256.Sum256(text)
+	return "form:" + base64.RawURLEncoding.EncodeToString(sum[:]), nil
+}
+
+// resultOf is what a form counts as.
+func resultOf(a signup.Accepted, err error) string {
+	_, invalid := errors.AsType[*signup.Invalid](err)
+	switch {
+	case err == nil && a.Repeated:
+		return ResultRepeated
+	case err == nil:
+		return ResultAccepted
+	case invalid:
+		return ResultInvalid
+	case errors.Is(err, signup.ErrConflict):
+		return ResultConflict
+	case errors.Is(err, signup.ErrUnavailable):
+		return ResultUnavailable
+	}
+	return ResultFailed
+}

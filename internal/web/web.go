@@ -1,0 +1,134 @@
+// Package web is Bellhop's front desk: the pages and the JSON API over HTTP.
+//
+// It knows the domain of people ([SignUps]) and the interfaces below, and no
+// store, no queue and no mail. A request goes through one middleware per file
+// (observe, headers, recovery, cross-origin) to a handler that returns an
+// error or nothing; problem.go alone turns errors into answers.
+//
+// # Answers
+//
+// A browser (Accept names text/html) gets pages, everybody else JSON. Errors
+// are {"error": {"code", "message", "fields"}} in JSON and one page in HTML.
+// All pages work without JavaScript; the policy in headers.go lets none run.
+//
+// # Privacy
+//
+// A path may hold a link's token and a form holds a person: neither is logged
+// nor counted, only the route's pattern, the status and the time.
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"bellhop/internal/signup"
+)
+
+// SignUps accepts forms and knows the people who sent them. Its methods are
+// called concurrently.
+type SignUps interface {
+	// Accept stores a sign-up. It returns [*signup.Invalid],
+	// [signup.ErrConflict] or [signup.ErrUnavailable].
+	Accept(ctx context.Context, f signup.Form) (signup.Accepted, error)
+	// Person returns a sign-up. [signup.ErrNotFound] if it is not there.
+	Person(ctx context.Context, id string) (signup.Person, error)
+}
+
+// Sessions are the tokens of sign-ups. Its methods are called concurrently.
+type Sessions interface {
+	// Issue returns the token of a sign-up. It is the same for the same id and
+	// second.
+	Issue(signupID string, issuedAt time.Time) string
+	// Verify returns whose token it is, or an error if it is nobody's.
+	Verify(token string) (signupID string, err error)
+}
+
+// Readiness tells whether the process can do its work now.
+type Readiness interface {
+	// Ready answers by the time ctx ends. It is called concurrently.
+	Ready(ctx context.Context) Ready
+}
+
+// Ready is how a process is. The zero value is ready.
+type Ready struct {
+	// Unavailable tells that requests should go elsewhere.
+	Unavailable bool
+	// Degraded tells that requests are welcome although something is broken.
+	Degraded bool
+	// Reason says in words what is wrong, for operators. No personal data.
+	Reason string
+}
+
+// ErrNoMail is returned by a [Mailbox] for a mail it does not have.
+var ErrNoMail = errors.New("no such mail")
+
+// Mailbox keeps the mails of a development set-up. Its methods are called
+// concurrently.
+type Mailbox interface {
+	// List returns the mails there are, newest first.
+	List(ctx context.Context) ([]Mail, error)
+	// Get returns one mail. [ErrNoMail] if it is not there, or no more.
+	Get(ctx context.Context, id string) (Mail, error)
+}
+
+// Mail is a mail in the [Mailbox].
+type Mail struct {
+	ID         string    `json:"id"`
+	To         string    `json:"to"`
+	Subject    string    `json:"subject"`
+	Text       string    `json:"text"`
+	HTML       string    `json:"html"`
+	MessageID  string    `json:"messageId"`
+	ReceivedAt time.Time `json:"receivedAt"`
+	// Source is the mail as it was sent.
+	Source []byte `json:"-"`
+}
+
+// Metrics counts. Its methods are called concurrently and must be quick.
+type Metrics interface {
+	// SignUp counts a form by its result, one of the Result constants.
+	SignUp(result string)
+	// Request takes an answered request: its route's pattern ("none" for no
+	// route), the status and how long it took.
+	Request(route string, status int, took time.Duration)
+	// Panic counts a handler that panicked.
+	Panic()
+}
+
+// The results of a form.
+const (
+	ResultAccepted    = "accepted"    // stored
+	ResultRepeated    = "repeated"    // stored before under the same key
+	ResultConflict    = "conflict"    // the key was used with other values
+	ResultInvalid     = "invalid"     // some values cannot be used
+	ResultMalformed   = "malformed"   // could not be read at all
+	ResultUnavailable = "unavailable" // the store is down or full
+	ResultFailed      = "failed"      // something of ours broke
+)
+
+// Config is what a front desk is made of. Mailbox and Metrics may be nil, all
+// else is required.
+type Config struct {
+	// PublicURL is how people reach us: scheme and host, no path. It decides
+	// whether cookies are secure and whom the mailbox answers.
+	PublicURL *url.URL
+	SignUps   SignUps
+	Sessions  Sessions
+	Readiness Readiness
+	// Mailbox is shown under /mailbox. Nil for no such pages.
+	Mailbox Mailbox
+	Metrics Metrics
+	Log     *slog.Logger
+}
+
+func (c *Config) secure() bool { return c.PublicURL.Scheme == "https" }
+
+// noMetrics counts nothing.
+type noMetrics struct{}
+
+func (noMetrics) SignUp(string)                      {}
+func (noMetrics) Request(string, int, time.Duration) {}
+func (noMetrics) Panic()                             {}
