@@ -1,6 +1,10 @@
 package config
 
-import "github.com/alecthomas/kong"
+import (
+	"time"
+
+	"github.com/alecthomas/kong"
+)
 
 const programHelp = `Bellhop takes sign-ups and sends the mail each one is owed: nothing lost, nothing sent twice.
 
@@ -19,8 +23,9 @@ type grammar struct {
 	} `cmd:"" help:"Look after mails that were given up."`
 	Version Version `cmd:"" help:"Print the version."`
 	Bench   struct {
-		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best."`
-		Mail   BenchMail   `cmd:"" help:"Measure mails against what this machine can do at best."`
+		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best." detail:"Beside them, in turn: a bare handler that decodes the same JSON and stores nothing, the database's grouped commits with nothing around them, and the disk alone. The mail server is down meanwhile, so that nothing but sign-ups is measured."`
+		Mail   BenchMail   `cmd:"" help:"Measure sign-ups with their mails against what this machine can do at best." detail:"Beside them, in turn: a bare SMTP loop over as many connections. Then sign-ups one at a time, and what an idle process does."`
+		Child  BenchChild  `cmd:"" hidden:"" help:"A small server that the measurements start."`
 	} `cmd:"" help:"Measure Bellhop on this machine."`
 }
 
@@ -72,8 +77,25 @@ type DeadDiscard struct {
 // Version is "bellhop version".
 type Version struct{}
 
+// Bench is what all measurements take.
+type Bench struct {
+	Rounds  int           `name:"rounds" default:"3" placeholder:"N" help:"How often everything is measured in turn (1 to 100). The median is shown, with the lowest and the highest."`
+	For     time.Duration `name:"for" default:"10s" placeholder:"TIME" help:"How long each single measurement takes."`
+	Workers int           `name:"workers" default:"64" placeholder:"N" help:"How many clients sign up at once (1 to 1000)."`
+	Dir     string        `name:"dir" placeholder:"DIR" help:"Where the databases of the measurement go. It should be on the disk you mean to use." fallback:"the system's directory for temporary files"`
+	JSON    bool          `name:"json" help:"Print the figures as JSON."`
+}
+
 // BenchSignup is "bellhop bench signup".
-type BenchSignup struct{ Data }
+type BenchSignup struct{ Bench }
 
 // BenchMail is "bellhop bench mail".
-type BenchMail struct{ Data }
+type BenchMail struct {
+	Bench
+	Owed int `name:"owed" default:"0" placeholder:"N" help:"Measure also with this many mails owed already, such as 1000000, against 20000 of them."`
+}
+
+// BenchChild is a process that a measurement starts. It is not for people.
+type BenchChild struct {
+	Kind string `arg:""`
+}

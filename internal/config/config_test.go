@@ -145,8 +145,8 @@ func TestOtherCommands(t *testing.T) {
 		{"dead replay --all --dry-run", &config.DeadReplay{All: true, DryRun: true, IDs: []string{}, Data: data}},
 		{"dead discard a", &config.DeadDiscard{IDs: []string{"a"}, Data: data}},
 		{"version", &config.Version{}},
-		{"bench signup", &config.BenchSignup{Data: data}},
-		{"bench mail", &config.BenchMail{Data: data}},
+		{"bench signup", &config.BenchSignup{Bench: config.Bench{Rounds: 3, For: 10 * time.Second, Workers: 64}}},
+		{"bench mail --rounds 1 --owed 1000000", &config.BenchMail{Bench: config.Bench{Rounds: 1, For: 10 * time.Second, Workers: 64}, Owed: 1_000_000}},
 	} {
 		got := parse(t, []string{"BELLHOP_DATA_DIR=d"}, strings.Fields(test.args)...).Command
 		if r, ok := got.(*config.DeadReplay); ok && r.IDs == nil {

@@ -50,10 +50,37 @@ func (d *DeadReplay) Validate() error {
 func (d *DeadDiscard) Validate() error { return d.Data.faults() }
 
 // Validate returns all that is wrong, as [Faults], or nil.
-func (b *BenchSignup) Validate() error { return b.Data.faults() }
+func (b *BenchSignup) Validate() error { return b.faults() }
 
 // Validate returns all that is wrong, as [Faults], or nil.
-func (b *BenchMail) Validate() error { return b.Data.faults() }
+func (b *BenchMail) Validate() error {
+	var f Faults
+	b.check(&f)
+	if b.Owed != 0 && (b.Owed < 20_000 || b.Owed > 10_000_000) {
+		f.add("owed", fmt.Sprintf("want 20000 to 10000000, got %d", b.Owed), "1000000 tell whether a backlog costs anything")
+	}
+	return f.err()
+}
+
+func (b *Bench) faults() error {
+	var f Faults
+	b.check(&f)
+	return f.err()
+}
+
+func (b *Bench) check(f *Faults) {
+	for _, n := range []struct {
+		flag             string
+		value, low, high int
+	}{{"rounds", b.Rounds, 1, 100}, {"workers", b.Workers, 1, 1000}} {
+		if n.value < n.low || n.value > n.high {
+			f.add(n.flag, fmt.Sprintf("want %d to %d, got %d", n.low, n.high, n.value), "leave it out for the usual")
+		}
+	}
+	if b.For < time.Second || b.For > time.Hour {
+		f.add("for", fmt.Sprintf("want 1s to 1h, got %v", b.For), "10s tell enough")
+	}
+}
 
 func (d *Data) faults() error {
 	var f Faults

@@ -127,8 +127,8 @@ func TestRulesOfOtherCommands(t *testing.T) {
 		{"dead replay --all a", "all"},
 		{"dead replay --dry-run a", "dry-run"},
 		{"dead discard --data-dir= a", "data-dir"},
-		{"bench signup --store=x", "store"},
-		{"bench mail --store=x", "store"},
+		{"bench signup --rounds=0", "rounds"},
+		{"bench mail --owed=1", "owed"},
 	} {
 		got := faults(t, nil, strings.Fields(test.args)...)
 		if len(got) != 1 || got[0].Flag != test.want {

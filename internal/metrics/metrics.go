@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"bellhop/internal/onboarding"
@@ -67,6 +68,11 @@ func (m *Metrics) Handler() http.Handler {
 
 // SignUp counts a sign-up by its result.
 func (m *Metrics) SignUp(result string) { m.signUps.WithLabelValues(result).Inc() }
+
+// Request takes an answered request.
+func (m *Metrics) Request(route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Observe(took.Seconds())
+}
 
 // Attempt takes one attempt to submit a mail.
 func (m *Metrics) Attempt(a onboarding.Attempt) {

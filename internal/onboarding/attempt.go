@@ -2,19 +2,19 @@ package onboarding
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"bellhop/internal/crashpoint"
 	"bellhop/internal/mail"
 	"bellhop/internal/queue"
 )
 
 // recordWithin bounds how long the ledger is asked to take an outcome after
 // the process was told to end.
-const recordWithin = 10 * time.Second
+const recordWithin = 3 * time.Second
 
 var (
 	errLockLost = errors.New("the message's lock was lost")
@@ -35,6 +35,7 @@ func (s *Sender) handle(ctx context.Context, lane Lane, d queue.Delivery) {
 		s.settled(lane, d.Complete(ctx))
 		return
 	}
+	crashpoint.Here(crashpoint.Received)
 	claim := Claim{Ref: m.ref, Holder: s.deps.Self, Op: fmt.Sprintf("%s/%d", s.deps.Self, s.claims.Add(1))}
 	held, err := s.deps.Claims.Claim(ctx, claim)
 	switch {
@@ -45,11 +46,14 @@ func (s *Sender) handle(ctx context.Context, lane Lane, d queue.Delivery) {
 		s.settled(lane, d.Abandon(ctx))
 		return
 	case held.State == Sending:
+		crashpoint.Here(crashpoint.Claimed)
 		s.send(ctx, lane, d, held)
 	default:
 		s.deps.Log.Info("mail ended unsent", "mail", m.ref.Mail, "state", held.State)
 	}
+	crashpoint.Here(crashpoint.Recorded)
 	s.settled(lane, d.Complete(context.WithoutCancel(ctx)))
+	crashpoint.Here(crashpoint.Completed)
 }
 
 // settled looks at the answer to a settlement. Whatever it is, the ledger has
@@ -106,15 +110,15 @@ func (s *Sender) keepLock(ctx context.Context, d queue.Delivery, lost context.Ca
 // RCPT and DATA. An error means that nothing was submitted: the mail could not
 // be rendered ([errRender]), or the ledger did not stand behind the dot.
 func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, error) {
-	envelope, body, err := s.deps.Composer.Compose(h)
+	envelope, rendered, err := s.deps.Composer.Compose(h)
 	if err != nil {
 		return mail.Outcome{}, fmt.Errorf("%w: %w", errRender, err)
 	}
 	seen := Attempt{Lane: lane, Variant: h.Variant}
 	began := time.Now()
-	commit := s.startCommit(ctx, h, body)
+	commit := s.startCommit(ctx, h, Rendered{Mint: h.NextMint(), BodyHash: rendered.Hash})
 	envelope.Connected = commit.start
-	tx, failed := s.deps.Transport.Begin(ctx, envelope, body)
+	tx, failed := s.deps.Transport.Begin(ctx, envelope, rendered.Body)
 	seen.Begin = time.Since(began)
 	if failed != nil {
 		_ = commit.wait() // begun or not, it must be over before the outcome is recorded
@@ -122,6 +126,7 @@ func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, e
 		s.observe(seen, h)
 		return *failed, nil
 	}
+	crashpoint.Here(crashpoint.Begun)
 	commit.start()
 	waited := time.Now()
 	if err := s.mayWriteDot(ctx, h, commit); err != nil {
@@ -129,9 +134,11 @@ func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, e
 		return mail.Outcome{}, err
 	}
 	seen.Wait = time.Since(waited)
+	crashpoint.Here(crashpoint.Committed)
 	dotted := time.Now()
 	seen.Outcome = tx.Commit(ctx)
 	seen.Dot = time.Since(dotted)
+	crashpoint.Here(crashpoint.Replied)
 	s.observe(seen, h)
 	return seen.Outcome, nil
 }
@@ -154,14 +161,13 @@ type commit struct {
 	asked time.Time    // when it was started; to be read after wait
 }
 
-func (s *Sender) startCommit(ctx context.Context, h Held, body []byte) *commit {
+func (s *Sender) startCommit(ctx context.Context, h Held, rendered Rendered) *commit {
 	var (
 		c    = &commit{}
 		once sync.Once
 		run  sync.WaitGroup
 		err  error
 	)
-	rendered := Rendered{Mint: h.NextMint(), BodyHash: sha256.Sum256(body)}
 	c.start = func() {
 		once.Do(func() {
 			c.asked = time.Now()

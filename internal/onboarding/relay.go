@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bellhop/internal/crashpoint"
 	"bellhop/internal/queue"
 )
 
@@ -106,9 +107,11 @@ func (r *Relay) moveDue(ctx context.Context, lane Lane) (time.Duration, error) {
 	if err := r.queue.Send(ctx, lane.Queue(), messages...); err != nil {
 		return 0, fmt.Errorf("send %d messages: %w", len(messages), err)
 	}
+	crashpoint.Here(crashpoint.Relayed)
 	if err := r.outbox.Relayed(ctx, refs); err != nil {
 		return 0, fmt.Errorf("mark mails queued: %w", err)
 	}
+	crashpoint.Here(crashpoint.Marked)
 	return next, nil
 }
 

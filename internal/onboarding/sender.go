@@ -21,7 +21,7 @@ const bulkShare = 4
 // arguments give the same bytes while templates and settings are the same.
 type Composer interface {
 	// Compose renders for h with the mint number h.NextMint().
-	Compose(h Held) (envelope mail.Envelope, body []byte, err error)
+	Compose(h Held) (mail.Envelope, mail.Rendered, error)
 }
 
 // Arrivals is where a sender reports markers.

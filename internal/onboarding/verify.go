@@ -31,13 +31,19 @@ type Report struct {
 	Stuck []string `json:"stuck"`
 }
 
+// Auditor is the part of a [Ledger] that verify reads. A store offers it to
+// other processes too, beside the one that writes.
+type Auditor interface {
+	Books(ctx context.Context) (Books, error)
+	Lane(ctx context.Context, lane Lane) (LaneProgress, error)
+	Audit(ctx context.Context, after int64, limit int) ([]AuditRow, error)
+	MissingMails(ctx context.Context, after int64, limit int) (ids []string, scanned int64, err error)
+}
+
 // Verify recomputes the conservation law from the rows and names every mail
 // that breaks a promise. It reads in short transactions, so a running process
 // is not held up; rows that are created meanwhile are left out.
-func Verify(ctx context.Context, ledger interface {
-	Operator
-	Outbox
-}, policy Policy) (Report, error) {
+func Verify(ctx context.Context, ledger Auditor, policy Policy) (Report, error) {
 	books, err := ledger.Books(ctx)
 	if err != nil {
 		return Report{}, fmt.Errorf("read the books: %w", err)
@@ -74,7 +80,7 @@ type verifier struct {
 	next   int64 // the number the next row should have
 }
 
-func (v *verifier) audit(ctx context.Context, ledger Operator) error {
+func (v *verifier) audit(ctx context.Context, ledger Auditor) error {
 	v.next = 1
 	for {
 		rows, err := ledger.Audit(ctx, v.next-1, auditRows)
@@ -170,7 +176,7 @@ func (v *verifier) stuck(row AuditRow) bool {
 	}
 }
 
-func (v *verifier) missing(ctx context.Context, ledger Operator) error {
+func (v *verifier) missing(ctx context.Context, ledger Auditor) error {
 	for after := int64(0); ; {
 		ids, scanned, err := ledger.MissingMails(ctx, after, auditRows)
 		if err != nil {

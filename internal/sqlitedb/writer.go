@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"bellhop/internal/crashpoint"
+
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 )
@@ -158,10 +160,12 @@ func (w *writer) commit() error {
 			return fmt.Errorf("before commit: %w", err)
 		}
 	}
+	crashpoint.Here(crashpoint.Committing)
 	began := time.Now()
 	if err := step(w.conn, "COMMIT"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	crashpoint.Here(crashpoint.Synced)
 	if w.db.opts.AfterCommit != nil {
 		w.db.opts.AfterCommit(Group{Callers: len(w.group), Commit: time.Since(began), Synced: synced})
 	}

@@ -48,6 +48,23 @@ func (v *view) Books(ctx context.Context) (onboarding.Books, error) {
 	return b, nil
 }
 
+// Lane implements [onboarding.Outbox].
+func (v *view) Lane(ctx context.Context, lane onboarding.Lane) (onboarding.LaneProgress, error) {
+	var c counts
+	err := v.read(ctx, func(conn *sqlite.Conn) (err error) {
+		c, err = loadCounts(conn)
+		return err
+	})
+	if err != nil {
+		return onboarding.LaneProgress{}, fmt.Errorf("read lane progress: %w", err)
+	}
+	p := onboarding.LaneProgress{Now: time.UnixMilli(v.now().UnixMilli()), Queued: c[mailsIn(lane, onboarding.Queued)]}
+	if at := c[arrived(lane)]; at > 0 {
+		p.Arrived = time.UnixMilli(at)
+	}
+	return p, nil
+}
+
 const sqlOldestDue = "SELECT min(at) FROM mails WHERE state = 'due' AND lane = ? AND at IS NOT NULL"
 
 func (v *view) oldestDue(conn *sqlite.Conn) (oldest time.Duration, err error) {

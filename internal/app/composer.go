@@ -1,0 +1,35 @@
+package app
+
+import (
+	"bellhop/internal/mail"
+	"bellhop/internal/onboarding"
+)
+
+// composer renders mails with their links. It is an [onboarding.Composer].
+type composer struct {
+	renderer *mail.Renderer
+	links    onboarding.Links
+	policy   onboarding.Policy
+}
+
+// Compose renders the mail that h is about, with the mint h asks for.
+func (c *composer) Compose(h onboarding.Held) (mail.Envelope, mail.Rendered, error) {
+	subject, purpose, step, err := h.Claim.Mail.Parse()
+	if err != nil {
+		return mail.Envelope{}, mail.Rendered{}, err
+	}
+	link, err := c.links.Confirm(h.Claim.Mail, h.NextMint())
+	if err != nil {
+		return mail.Envelope{}, mail.Rendered{}, err
+	}
+	from := c.renderer.From()
+	rendered, err := c.renderer.Render(mail.Request{
+		Variant:   string(h.Variant),
+		To:        h.To,
+		Link:      link,
+		ValidFor:  c.policy.Expiry,
+		MessageID: mail.MessageID(subject+"."+string(purpose), step, from.Domain()),
+		Date:      h.Created,
+	})
+	return mail.Envelope{From: from.Address, To: h.To}, rendered, err
+}
