@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bellhop/internal/address"
+	"bellhop/internal/crashpoint"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
 	"bellhop/internal/sqlitedb"
@@ -22,11 +23,13 @@ func (s *Store) Accept(ctx context.Context, a signup.Acceptance) (stored signup.
 	err = s.commit(ctx, func(t *tx) error {
 		var err error
 		stored, repeated, err = t.accept(a)
+		crashpoint.Here(crashpoint.Accepting)
 		return err
 	})
 	if err != nil {
 		return signup.Person{}, false, fmt.Errorf("store sign-up: %w", unavailable(err))
 	}
+	crashpoint.Here(crashpoint.Accepted)
 	return stored, repeated, nil
 }
 

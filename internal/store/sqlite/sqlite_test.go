@@ -2,73 +2,95 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
-	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
-	"bellhop/internal/signup"
+	"bellhop/internal/sqlitedb"
 	"bellhop/internal/store/sqlite"
+	"bellhop/internal/store/storetest"
 
-	"github.com/google/uuid"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestSmoke(t *testing.T) {
-	ctx := context.Background()
-	s, err := sqlite.Open(sqlite.Options{Path: filepath.Join(t.TempDir(), "s.db"), Policy: onboarding.DefaultPolicy()})
+func TestStore(t *testing.T) {
+	storetest.Run(t, storetest.Features{SoleOwner: true}, opener(t))
+}
+
+// opener opens stores in directories of their own, with a clock in hand.
+func opener(tb testing.TB) storetest.Open {
+	return func(p onboarding.Policy) (*storetest.Harness, error) {
+		clock := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+		owner := &owner{tb: tb, opts: sqlite.Options{Policy: p, Now: clock.Now, Durability: sqlitedb.Off}}
+		s, err := owner.reopen()
+		if err != nil {
+			return nil, err
+		}
+		return &storetest.Harness{Store: s, Now: clock.Now, Advance: clock.Advance, Reopen: owner.reopen, Close: owner.close}, nil
+	}
+}
+
+// clock is a store's clock that only the test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// owner is the one process that has the store open. It ends the way kill -9
+// ends it: the next owner opens a copy of the files as they were.
+type owner struct {
+	tb    testing.TB
+	opts  sqlite.Options
+	store *sqlite.Store
+}
+
+func (o *owner) reopen() (storetest.Store, error) {
+	path := filepath.Join(o.tb.TempDir(), "store.db")
+	if o.store != nil {
+		_ = o.store.Ping(context.Background()) // what rides is with the kernel now
+		for _, suffix := range []string{"", "-wal"} {
+			if err := copyFile(path+suffix, o.opts.Path+suffix); err != nil {
+				return nil, err
+			}
+		}
+		if err := o.close(); err != nil {
+			return nil, err
+		}
+	}
+	o.opts.Path = path
+	var err error
+	o.store, err = sqlite.Open(o.opts)
+	return o.store, err
+}
+
+func (o *owner) close() error { return o.store.Close() }
+
+func copyFile(to, from string) error {
+	content, err := os.ReadFile(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	defer s.Close()
-	a, _ := address.Parse("Ann@example.com")
-	id := uuid.NewString()
-	mail := onboarding.NewMailID(id, onboarding.SignUp, 1)
-	key := [32]byte{1}
-	acc := signup.Acceptance{Person: signup.Person{ID: id, First: "Ann", Last: "Lee", Address: a}, Mails: []onboarding.Owed{{ID: mail, Expiry: time.Hour}}, Key: &key}
-	p, rep, err := s.Accept(ctx, acc)
-	if err != nil || rep {
-		t.Fatal(p, rep, err)
-	}
-	if p, rep, err = s.Accept(ctx, acc); err != nil || !rep || p.ID != id {
-		t.Fatal(p, rep, err)
-	}
-	refs, next, err := s.DueMails(ctx, onboarding.Urgent, 10)
-	if err != nil || len(refs) != 1 || next >= 0 {
-		t.Fatal(refs, next, err)
-	}
-	if err := s.Relayed(ctx, refs); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Heartbeat(ctx, "me"); err != nil {
-		t.Fatal(err)
-	}
-	c := onboarding.Claim{Ref: refs[0], Holder: "me", Op: "1"}
-	h, err := s.Claim(ctx, c)
-	if err != nil || h.To != "Ann@example.com" {
-		t.Fatal(h, err)
-	}
-	if err := s.Committing(ctx, c, onboarding.Rendered{Mint: h.NextMint(), BodyHash: [32]byte{2}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Check(ctx, c); err != nil {
-		t.Fatal(err)
-	}
-	st, err := s.Record(ctx, c, onboarding.Result{To: onboarding.Sent})
-	if err != nil || st != onboarding.Sent {
-		t.Fatal(st, err)
-	}
-	b, err := s.Books(ctx)
-	t.Log(b, err)
-	rows, err := s.Audit(ctx, 0, 10)
-	t.Log(rows, err)
-	sw, err := s.Sweep(ctx, "me", 10)
-	t.Log(sw, err)
-	if err := s.Erase(ctx, id); err != nil {
-		t.Fatal(err)
-	}
-	t.Log(s.Person(ctx, id))
+	return os.WriteFile(to, content, 0o600)
 }

@@ -17,8 +17,10 @@ type sweeper func(t *tx, by onboarding.Incarnation, limit int, swept *onboarding
 // sweep does again.
 func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int) (onboarding.Swept, error) {
 	var swept onboarding.Swept
-	for _, sweep := range []sweeper{sweepHeld("sending"), sweepHeld("committing"), sweepUnknown, sweepExpired,
-		sweepQueued(onboarding.Urgent), sweepQueued(onboarding.Bulk), sweepKeys} {
+	for _, sweep := range []sweeper{
+		sweepHeld(onboarding.Sending), sweepHeld(onboarding.Committing), sweepUnknown, sweepExpired,
+		sweepQueued(onboarding.Urgent), sweepQueued(onboarding.Bulk), sweepAhead, sweepKeys,
+	} {
 		err := s.ride(ctx, func(t *tx) error {
 			n, err := sweep(t, by, limit, &swept)
 			swept.More = swept.More || n == limit
@@ -127,6 +129,36 @@ func sweepQueued(lane onboarding.Lane) sweeper {
 		swept.Requeued += len(stale)
 		return len(stale), nil
 	}
+}
+
+const sqlAhead = "state = ? AND lane IN ('urgent', 'bulk') AND at > ? LIMIT ?"
+
+// sweepAhead brings back what waits for a time that no rule would have set: the
+// clock has been set back. Nothing else depends on two clocks agreeing.
+func sweepAhead(t *tx, _ onboarding.Incarnation, limit int, swept *onboarding.Swept) (int, error) {
+	most := 0
+	for state, longest := range map[onboarding.State]time.Duration{
+		onboarding.Due:     t.policy.Expiry,
+		onboarding.Queued:  t.policy.StaleAfter,
+		onboarding.Unknown: t.policy.UnknownPause,
+	} {
+		ahead, err := t.mails(sqlAhead, string(state), t.now+ms(longest), limit)
+		if err != nil {
+			return 0, err
+		}
+		for _, m := range ahead {
+			if m.state == onboarding.Queued {
+				m.toDue(t.now)
+			}
+			m.at = optional(t.now)
+			if err := t.save(m); err != nil {
+				return 0, err
+			}
+		}
+		swept.Requeued += len(ahead)
+		most = max(most, len(ahead))
+	}
+	return most, nil
 }
 
 // sweepKeys forgets idempotency keys. They lie in the order of their sign-ups,

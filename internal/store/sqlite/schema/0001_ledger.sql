@@ -61,11 +61,18 @@ CREATE TABLE mails (
   enhanced   TEXT NOT NULL DEFAULT '',
   answer     TEXT NOT NULL DEFAULT '',
 
-  CHECK (CASE
-    WHEN state IN ('due', 'queued', 'sending', 'committing') THEN at IS NOT NULL AND dead_since IS NULL AND expires
-    WHEN state = 'unknown' THEN (at IS NULL) = (dead_since IS NOT NULL)
-    WHEN state IN ('failed', 'expired') THEN at IS NULL AND dead_since IS NOT NULL
-    WHEN state IN ('sent', 'cancelled', 'suppressed', 'purged') THEN at IS NULL AND dead_since IS NULL
+  CHECK (CASE state -- one WHEN per state: an IN list would build a table at every write
+    WHEN 'due'        THEN at IS NOT NULL AND dead_since IS NULL AND expires
+    WHEN 'queued'     THEN at IS NOT NULL AND dead_since IS NULL AND expires
+    WHEN 'sending'    THEN at IS NOT NULL AND dead_since IS NULL AND expires
+    WHEN 'committing' THEN at IS NOT NULL AND dead_since IS NULL AND expires
+    WHEN 'sent'       THEN at IS NULL AND dead_since IS NULL
+    WHEN 'unknown'    THEN (at IS NULL) = (dead_since IS NOT NULL)
+    WHEN 'failed'     THEN at IS NULL AND dead_since IS NOT NULL
+    WHEN 'cancelled'  THEN at IS NULL AND dead_since IS NULL
+    WHEN 'expired'    THEN at IS NULL AND dead_since IS NOT NULL
+    WHEN 'suppressed' THEN at IS NULL AND dead_since IS NULL
+    WHEN 'purged'     THEN at IS NULL AND dead_since IS NULL
     ELSE 0 END)
 ) STRICT;
 
@@ -80,7 +87,7 @@ CREATE TABLE attempts (
   mail     INTEGER NOT NULL REFERENCES mails (seq),
   n        INTEGER NOT NULL,
   copy     INTEGER NOT NULL CHECK (copy IN (0, 1)),    -- made after an unknown
-  outcome  TEXT NOT NULL DEFAULT '' CHECK (outcome IN ('', 'accepted', 'undelivered', 'unknown')),
+  outcome  TEXT NOT NULL DEFAULT '',                   -- accepted, undelivered, unknown; '' for none yet
   counted  INTEGER NOT NULL DEFAULT 0 CHECK (counted IN (0, 1)),
   code     INTEGER NOT NULL DEFAULT 0,                 -- the server's answer
   enhanced TEXT NOT NULL DEFAULT '',
