@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -221,6 +222,8 @@ func errorReason(phase Phase, err error) Reason {
 		return ReasonUnreachable
 	case phase == PhaseTLS:
 		return ReasonTLS
+	case phase == PhaseAuth && network == nil && !errors.Is(err, io.EOF):
+		return ReasonAuth // we have no mechanism in common, for example
 	}
 	return ReasonLost
 }

@@ -1,12 +1,16 @@
 package smtp_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/emersion/go-message"
 	"go.uber.org/goleak"
 
 	"bellhop/internal/mail"
@@ -80,6 +84,54 @@ func mustAccept(t *testing.T, client mail.Transport, n int) {
 	t.Helper()
 	if o := send(t.Context(), client, n); o.Class != mail.Accepted {
 		t.Fatalf("mail %d: %v: %s", n, o.Class, o.Explain())
+	}
+}
+
+// A9.2: a mail as Bellhop makes it arrives byte by byte, and another library
+// finds in it what it should.
+func TestRenderedMailArrives(t *testing.T) {
+	templates, err := mail.LoadTemplates("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := mail.From{Name: "Bellhop", Address: "hello@bellhop.test"}
+	renderer, err := mail.NewRenderer(templates, from, "https://signup.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered, err := renderer.Render(mail.Request{
+		Variant: mail.VariantConfirm, To: "ana@example.com", Link: "https://signup.example.com/confirm/abc", ValidFor: 72 * time.Hour,
+		MessageID: mail.MessageID("0190b7a2", 1, from.Domain()), Date: time.Unix(0, 0),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := smtptest.Start(t, smtptest.Options{})
+	client := newClient(t, server, nil)
+	tx, refused := client.Begin(t.Context(), mail.Envelope{From: from.Address, To: "ana@example.com"}, rendered.Body)
+	if refused != nil {
+		t.Fatal(refused.Explain())
+	}
+	if o := tx.Commit(t.Context()); o.Class != mail.Accepted {
+		t.Fatal(o.Explain())
+	}
+	got := server.Mails()[0]
+	if got.SHA256 != hex.EncodeToString(rendered.Hash[:]) || got.MessageID != "<0190b7a2.1@bellhop.test>" {
+		t.Errorf("arrived as %s %s", got.MessageID, got.SHA256)
+	}
+	entity, err := message.Read(bytes.NewReader(got.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := entity.MultipartReader()
+	for _, kind := range []string{"text/plain", "text/html"} {
+		part, err := parts.NextPart()
+		if err != nil || !strings.HasPrefix(part.Header.Get("Content-Type"), kind) {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		if content, err := io.ReadAll(part.Body); err != nil || !bytes.Contains(content, []byte("https://signup.example.com/confirm/abc")) {
+			t.Errorf("%s without the link (%v)", kind, err)
+		}
 	}
 }
 

@@ -154,7 +154,7 @@ func (d *dialer) startTLS(ctx context.Context, w *wire) *failure {
 	if _, err := ask(text, 220, "STARTTLS"); err != nil {
 		return &failure{mail.PhaseTLS, err}
 	}
-	if w.replies.extra() {
+	if w.replies.more {
 		return &failure{mail.PhaseTLS, errInjected}
 	}
 	w.first = []byte("220 continued under TLS\r\n")
@@ -225,7 +225,7 @@ func (s *session) begin(envelope mail.Envelope, body []byte, t Timeouts) *failur
 		return &failure{mail.PhaseData, err}
 	}
 	s.data = data
-	if s.wire.replies.extra() {
+	if s.wire.replies.more {
 		return &failure{mail.PhaseData, fmt.Errorf("after DATA: %w", mail.ErrGarbled)}
 	}
 	for len(body) > 0 {
@@ -243,7 +243,9 @@ func (s *session) begin(envelope mail.Envelope, body []byte, t Timeouts) *failur
 func (s *session) commit(t Timeouts) (string, *failure) {
 	_ = s.wire.SetWriteDeadline(time.Now().Add(t.Block))
 	s.text.SubmissionTimeout = t.Dot
+	s.wire.dotting = true
 	response, err := s.data.CloseWithResponse()
+	s.wire.dotting = false
 	switch {
 	case err == nil:
 		s.data = nil
@@ -261,7 +263,7 @@ func (s *session) commit(t Timeouts) (string, *failure) {
 
 // usable tells whether another command may follow: no content is open, and the
 // server has said no more than it was asked.
-func (s *session) usable() bool { return s.data == nil && !s.wire.replies.extra() }
+func (s *session) usable() bool { return s.data == nil && !s.wire.replies.more }
 
 // reset ends a transaction that the server refused.
 func (s *session) reset(t Timeouts) error {

@@ -2,6 +2,8 @@ package smtp
 
 import (
 	"net"
+
+	"bellhop/internal/crashpoint"
 )
 
 // wire is the connection below go-smtp's client: plain TCP or TLS on top of
@@ -13,6 +15,7 @@ type wire struct {
 	first    []byte   // read before anything that comes from Conn
 	short    bool     // a Write ended before its last byte
 	wrote    bool     // something was written
+	dotting  bool     // what is written now ends the content
 	replies  replies
 }
 
@@ -23,11 +26,13 @@ func (w *wire) Write(p []byte) (int, error) {
 	n, err := w.Conn.Write(p)
 	if n < len(p) {
 		w.short = true
+	} else if w.dotting {
+		crashpoint.Here(crashpoint.Dotted)
 	}
 	return n, err
 }
 
-// Read passes on what comes in and counts the replies in it.
+// Read passes on what comes in and looks for more than one reply in it.
 func (w *wire) Read(p []byte) (int, error) {
 	if len(w.first) > 0 {
 		n := copy(p, w.first)
@@ -48,23 +53,25 @@ func (w *wire) cut() {
 	_ = w.socket.Close()
 }
 
-// replies counts what came in since the last command. Anything beyond one
-// reply would be taken for the answer to the next command: after STARTTLS that
-// is how an attacker in the middle injects lines (A4.3), and a stray "250"
-// before the final dot would count a mail as accepted that is not.
+// replies reads along from one command to the next. Anything beyond one reply
+// would be taken for the answer to the next command: after STARTTLS that is
+// how an attacker in the middle injects lines (A4.3), and a stray "250" before
+// the final dot would count a mail as accepted that is not.
 type replies struct {
-	finals int // last lines of replies: "250 ..." but not "250-..."
-	column int // bytes of the current line so far
-	fourth byte
+	column int  // bytes of the current line so far
+	fourth byte // of the current line: '-' if another one follows
+	whole  bool // a reply has come in to its end
+	more   bool // and something behind it
 }
 
 func (r *replies) count(p []byte) {
 	for _, c := range p {
 		switch {
+		case r.whole:
+			r.more = true
+			return
 		case c == '\n':
-			if r.fourth != '-' {
-				r.finals++
-			}
+			r.whole = r.fourth != '-'
 			r.column, r.fourth = 0, 0
 			continue
 		case r.column == 3:
@@ -72,10 +79,4 @@ func (r *replies) count(p []byte) {
 		}
 		r.column++
 	}
-}
-
-// extra tells whether more than one reply, or the beginning of a second one,
-// has come in since the last command.
-func (r *replies) extra() bool {
-	return r.finals > 1 || r.finals == 1 && r.column > 0
 }

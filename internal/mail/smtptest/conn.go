@@ -233,6 +233,7 @@ func (c *conn) Close() error {
 		c.server.mu.Lock()
 		defer c.server.mu.Unlock()
 		delete(c.server.conns, c)
+		c.server.changed()
 	})
 	return err
 }

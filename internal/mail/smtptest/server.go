@@ -78,7 +78,7 @@ type Server struct {
 	seen   map[seenKey]int
 	mails  []Mail
 	count  int
-	change chan struct{} // closed and replaced with every accepted mail
+	change chan struct{} // closed and replaced by changed
 	conns  map[*conn]struct{}
 	dialed int
 	closed bool
@@ -203,19 +203,41 @@ func (s *Server) Drop() {
 
 // WaitFor returns once n mails were accepted in all, or with ctx's error.
 func (s *Server) WaitFor(ctx context.Context, n int) error {
+	return s.wait(ctx, func() (bool, string) {
+		return s.count >= n, fmt.Sprintf("wait for %d mails, have %d", n, s.count)
+	})
+}
+
+// WaitIdle returns once every connection has ended, so that whatever came over
+// them has been looked at, or with ctx's error.
+func (s *Server) WaitIdle(ctx context.Context) error {
+	return s.wait(ctx, func() (bool, string) {
+		return len(s.conns) == 0, fmt.Sprintf("wait for connections to end, have %d", len(s.conns))
+	})
+}
+
+// wait returns once done, which is called with mu held, says so.
+func (s *Server) wait(ctx context.Context, done func() (bool, string)) error {
 	for {
 		s.mu.Lock()
-		count, change := s.count, s.change
+		ok, what := done()
+		change := s.change
 		s.mu.Unlock()
-		if count >= n {
+		if ok {
 			return nil
 		}
 		select {
 		case <-change:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %d mails, have %d: %w", n, count, ctx.Err())
+			return fmt.Errorf("%s: %w", what, ctx.Err())
 		}
 	}
+}
+
+// changed wakes those who wait. It is called with mu held.
+func (s *Server) changed() {
+	close(s.change)
+	s.change = make(chan struct{})
 }
 
 // Close ends the server and its connections, and waits for their goroutines.
@@ -256,8 +278,7 @@ func (s *Server) accept(m Mail) error {
 	if !s.options.Forget {
 		s.mails = append(s.mails, m)
 	}
-	close(s.change)
-	s.change = make(chan struct{})
+	s.changed()
 	return nil
 }
 
