@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// stay keeps a client from following redirects.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// order is what an http command asks for.
+type order struct {
+	method, url string
+	header      http.Header
+	body        string
+	browser     bool
+}
+
+func request(ts *testscript.TestScript, neg bool, args []string) {
+	o := parseOrder(ts, args)
+	answer, err := o.send(ts)
+	switch {
+	case neg && err == nil:
+		ts.Fatalf("something answers:\n%s", answer)
+	case !neg:
+		ts.Check(err)
+		stageOf(ts).show(ts, answer)
+	}
+}
+
+func parseOrder(ts *testscript.TestScript, args []string) *order {
+	const usage = "usage: http METHOD URL [-H 'Name: value']... [-d BODY | -f name=value... | -F name=value...] [-jar]"
+	if len(args) < 2 {
+		ts.Fatalf(usage)
+	}
+	o := &order{method: args[0], url: args[1], header: http.Header{}}
+	var form, parts []string
+	for args = args[2:]; len(args) > 0; args = args[1:] {
+		if args[0] == "-jar" {
+			o.browser = true
+			o.header.Set("Accept", "text/html")
+			continue
+		}
+		if len(args) < 2 {
+			ts.Fatalf(usage)
+		}
+		value := args[1]
+		switch args[0] {
+		case "-H":
+			name, content, _ := strings.Cut(value, ":")
+			o.header.Add(name, strings.TrimSpace(content))
+		case "-d":
+			o.body = value
+		case "-f":
+			form = append(form, value)
+		case "-F":
+			parts = append(parts, value)
+		default:
+			ts.Fatalf(usage)
+		}
+		args = args[1:]
+	}
+	o.fill(ts, form, parts)
+	return o
+}
+
+// fill makes the body of a form.
+func (o *order) fill(ts *testscript.TestScript, form, parts []string) {
+	if len(form) > 0 {
+		values := url.Values{}
+		for _, field := range form {
+			name, value, _ := strings.Cut(field, "=")
+			values.Add(name, value)
+		}
+		o.body = values.Encode()
+		o.header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if len(parts) > 0 {
+		var body bytes.Buffer
+		w := multipart.NewWriter(&body)
+		for _, field := range parts {
+			name, value, _ := strings.Cut(field, "=")
+			ts.Check(w.WriteField(name, value))
+		}
+		ts.Check(w.Close())
+		o.body = body.String()
+		o.header.Set("Content-Type", w.FormDataContentType())
+	}
+}
+
+// send returns the answer as text: status line, headers, body.
+func (o *order) send(ts *testscript.TestScript) (string, error) {
+	req, err := http.NewRequest(o.method, o.url, strings.NewReader(o.body))
+	ts.Check(err)
+	req.Header = o.header
+	client := *stageOf(ts).browser
+	if !o.browser {
+		client.Jar = nil
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	text.WriteString(resp.Status + "\n")
+	ts.Check(resp.Header.Write(&text))
+	return strings.ReplaceAll(text.String(), "\r\n", "\n") + "\n" + string(body), nil
+}
+
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: eventually URL PATTERN")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	o := &order{method: http.MethodGet, url: args[0]}
+	until(ts, pattern.String()+" at "+o.url, func() bool {
+		answer, err := o.send(ts)
+		if err != nil || !pattern.MatchString(answer) {
+			return false
+		}
+		stageOf(ts).show(ts, answer)
+		return true
+	})
+}

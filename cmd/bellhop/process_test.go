@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// process is a running "bellhop serve".
+type process struct {
+	cmd      *exec.Cmd
+	out, err output
+	ended    chan struct{} // closed when it has ended
+}
+
+// output collects what a process writes.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	more chan struct{} // holds a token when something was written
+}
+
+func newOutput() output { return output{more: make(chan struct{}, 1)} }
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	select {
+	case o.more <- struct{}{}:
+	default:
+	}
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// ready is how the program says where it can be reached.
+var ready = regexp.MustCompile(`Sign up +(http://\S+)/createUser\n`)
+
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	name, args := named(args)
+	s := stageOf(ts)
+	if old := s.processes[name]; old != nil && !old.over() {
+		ts.Fatalf("a process of that name is running")
+	}
+	p := start(ts, s.environ, args)
+	s.processes[name] = p
+	url := p.reached(ts)
+	switch {
+	case neg && url != "":
+		ts.Fatalf("it started, at %s", url)
+	case neg:
+		p.show(ts)
+	case url == "":
+		p.show(ts)
+		ts.Fatalf("it ended (%v) before it was ready", p.cmd.ProcessState)
+	default:
+		ts.Setenv(strings.TrimSuffix("URL_"+name, "_"), url)
+	}
+}
+
+// start starts the program with settings KEY=VALUE and flags.
+func start(ts *testscript.TestScript, environ, args []string) *process {
+	flags := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "-") })
+	if flags < 0 {
+		flags = len(args)
+	}
+	environ = append(slices.Clip(environ), "BELLHOP_LISTEN=127.0.0.1:0")
+	program, err := exec.LookPath("bellhop")
+	ts.Check(err)
+	p := &process{out: newOutput(), err: newOutput(), ended: make(chan struct{})}
+	p.cmd = exec.Command(program, append([]string{"serve"}, args[flags:]...)...)
+	p.cmd.Env = append(environ, args[:flags]...)
+	p.cmd.Dir = ts.Getenv("WORK")
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+	ts.Check(p.cmd.Start())
+	go func() {
+		defer close(p.ended)
+		_ = p.cmd.Wait() // ProcessState tells how it ended
+	}()
+	return p
+}
+
+// reached waits until the process is ready, and returns where; or until it has
+// ended, and returns "".
+func (p *process) reached(ts *testscript.TestScript) string {
+	limit := time.After(patience)
+	for {
+		if found := ready.FindStringSubmatch(p.out.String()); found != nil {
+			return strings.Replace(found[1], "localhost", "127.0.0.1", 1)
+		}
+		select {
+		case <-p.out.more:
+		case <-p.ended:
+			return ""
+		case <-limit:
+			p.kill()
+			ts.Fatalf("after %v it neither runs nor has ended; it said:\n%s%s", patience, &p.out, &p.err)
+		}
+	}
+}
+
+func (p *process) over() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *process) kill() {
+	if !p.over() {
+		_ = p.cmd.Process.Kill() // it may just have ended
+	}
+	<-p.ended
+}
+
+func (p *process) show(ts *testscript.TestScript) {
+	_, err := ts.Stdout().Write([]byte(p.out.String()))
+	ts.Check(err)
+	_, err = ts.Stderr().Write([]byte(p.err.String()))
+	ts.Check(err)
+}
+
+func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
+	name, args := named(args)
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: signal [-name N] SIGNAL")
+	}
+	ts.Check(running(ts, name).cmd.Process.Signal(signalOf(ts, args[0])))
+}
+
+func end(ts *testscript.TestScript, neg bool, args []string) {
+	name, args := named(args)
+	p := running(ts, name)
+	sig := "TERM"
+	if len(args) > 0 {
+		sig = args[0]
+	}
+	ts.Check(p.cmd.Process.Signal(signalOf(ts, sig)))
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		ts.Fatalf("%v after %s it still runs; it said:\n%s%s", patience, sig, &p.out, &p.err)
+	}
+	p.show(ts)
+	if ok := p.cmd.ProcessState.Success(); ok == neg {
+		ts.Fatalf("it ended with %v", p.cmd.ProcessState)
+	}
+}
+
+func running(ts *testscript.TestScript, name string) *process {
+	p := stageOf(ts).processes[name]
+	if p == nil {
+		ts.Fatalf("no process %q was started", name)
+	}
+	return p
+}
+
+func signalOf(ts *testscript.TestScript, name string) os.Signal {
+	sig, ok := map[string]syscall.Signal{
+		"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL,
+		"STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT,
+	}[name]
+	if !ok {
+		ts.Fatalf("unknown signal %q", name)
+	}
+	return sig
+}
+
+// named splits "-name N" from the front of the arguments.
+func named(args []string) (name string, rest []string) {
+	if len(args) > 1 && args[0] == "-name" {
+		return args[1], args[2:]
+	}
+	return "", args
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"flag"
+	"net/http"
+	"net/http/cookiejar"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// update rewrites the expectations inside the scripts: go test ./cmd/bellhop -update
+var update = flag.Bool("update", false, "rewrite the files in scripts that cmp compares with output")
+
+// patience is how long a script waits for something that must happen. Nothing
+// is decided by how long it takes.
+const patience = 60 * time.Second
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"bellhop": main})
+}
+
+// TestScripts drives the real program, as a process of its own, by the scripts
+// in testdata. Beside testscript's own commands they have these:
+//
+//	serve [-name N] [KEY=VALUE...] [flags...]
+//		starts "bellhop serve" on a free port of loopback, waits until it is
+//		ready, and sets $URL to where it is ($URL_N with a name). Its data is in
+//		$WORK/data. With ! it must end before that, and its output is there for
+//		stdout and stderr.
+//	signal [-name N] SIGNAL
+//		sends TERM, INT, KILL, STOP or CONT to it.
+//	end [-name N] [SIGNAL]
+//		sends the signal (TERM), waits for its end, and has its output for stdout
+//		and stderr. It must exit with 0, or with ! with something else.
+//	http METHOD URL [-H 'Name: value']... [-d BODY | -f name=value... | -F name=value...] [-jar]
+//		makes a request and has the whole answer for stdout: status line, headers,
+//		body. -f makes a form, -F a multipart form; -jar is a browser: it keeps
+//		cookies and asks for HTML. Redirects are not followed. With ! nothing must
+//		answer.
+//	capture NAME PATTERN
+//		sets $NAME to what the parentheses of the pattern find in the last answer,
+//		or in the last mails.
+//	eventually URL PATTERN
+//		asks for the URL until the answer's text matches, and has it for stdout.
+//	smtp start | stop | wait N | fault STEP 'REPLY'
+//		runs a mail server at $SMTP, the same address after a stop; waits until it
+//		has accepted exactly N mails and has them for stdout; answers each
+//		recipient once with that reply at connect, hello, mail, rcpt, data, dot.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup:               setup,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"serve":      serve,
+			"signal":     sendSignal,
+			"end":        end,
+			"http":       request,
+			"capture":    capture,
+			"eventually": eventually,
+			"smtp":       smtp,
+		},
+	})
+}
+
+// stage is what one script has running.
+type stage struct {
+	environ   []string
+	processes map[string]*process
+	browser   *http.Client
+	mails     *mailServer
+	last      string // the last answer or mails, for capture
+}
+
+type stageKey struct{}
+
+func setup(env *testscript.Env) error {
+	env.Setenv("BELLHOP_DATA_DIR", env.WorkDir+"/data")
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return err
+	}
+	s := &stage{
+		environ:   env.Vars,
+		processes: map[string]*process{},
+		browser:   &http.Client{Transport: &http.Transport{}, CheckRedirect: stay, Jar: jar, Timeout: patience},
+		mails:     &mailServer{},
+	}
+	env.Values[stageKey{}] = s
+	env.Defer(func() {
+		s.browser.CloseIdleConnections()
+		for _, p := range s.processes {
+			p.kill()
+		}
+		s.mails.stop()
+	})
+	return nil
+}
+
+func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*stage) }
+
+// show has a text for stdout and capture.
+func (s *stage) show(ts *testscript.TestScript, text string) {
+	s.last = text
+	_, err := ts.Stdout().Write([]byte(text))
+	ts.Check(err)
+}
+
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME PATTERN")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	found := pattern.FindStringSubmatch(stageOf(ts).last)
+	if len(found) != 2 {
+		ts.Fatalf("%s with one group finds nothing in:\n%s", pattern, stageOf(ts).last)
+	}
+	ts.Setenv(args[0], found[1])
+}
+
+// until calls done again and again until it is true.
+func until(ts *testscript.TestScript, what string, done func() bool) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(patience)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			ts.Fatalf("after %v still waiting for %s", patience, what)
+		}
+	}
+}
