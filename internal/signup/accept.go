@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"bellhop/internal/address"
+	"bellhop/internal/crashpoint"
 	"bellhop/internal/onboarding"
 )
 
@@ -74,6 +75,7 @@ func (s *Service) Accept(ctx context.Context, f Form) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, fmt.Errorf("store sign-up: %w", err)
 	}
+	crashpoint.Here(crashpoint.Accepted)
 	if !repeated {
 		s.notify(onboarding.SignUp.Lane())
 	}

@@ -47,7 +47,7 @@ var (
 	errNameLong     = &fieldReason{"too-long", "A name can have at most 64 characters."}
 	errNameEncoding = &fieldReason{"encoding", "This name contains characters that cannot be read."}
 	errNameSign     = &fieldReason{"character", "A name cannot contain line breaks or invisible control characters."}
-	errNameLink     = &fieldReason{"link", "A name cannot contain a web or e-mail address. After an abbreviation's dot, put a space."}
+	errNameLink     = &fieldReason{"link", "A name cannot contain a web or e-mail address. After the dot of an abbreviation, put a space."}
 )
 
 // InvalidKey is the [Invalid] for an idempotency key that is there and empty,

@@ -60,7 +60,8 @@ type Pending struct {
 }
 
 // NewPending fetches the key, or creates it, and returns the sessions of
-// issuer: the public URL. now is the clock that Verify goes by.
+// issuer, the public URL. now is the clock that Verify goes by; nil for
+// time.Now.
 func NewPending(ctx context.Context, keys Keys, issuer string, now func() time.Time) (*Pending, error) {
 	fresh := make([]byte, keyBytes)
 	_, _ = rand.Read(fresh) // never fails: crypto/rand crashes the process instead

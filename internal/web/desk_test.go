@@ -209,8 +209,12 @@ func request(method, target, body string, headers ...string) *http.Request {
 
 // ask sends a request and returns the answer, whose body can still be read.
 func (h *house) ask(method, target, body string, headers ...string) *httptest.ResponseRecorder {
+	return serve(h, request(method, target, body, headers...))
+}
+
+func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, request(method, target, body, headers...))
+	h.ServeHTTP(w, r)
 	return w
 }
 

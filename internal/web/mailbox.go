@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -31,14 +32,16 @@ func (d *desk) mailbox(c *gin.Context) error {
 	if err != nil {
 		return fmt.Errorf("list mails: %w", err)
 	}
+	last := max(1, (len(mails)+mailsPerPage-1)/mailsPerPage)
 	page, err := strconv.Atoi(c.DefaultQuery("page", "1"))
-	if err != nil || page < 1 || page > 1+len(mails)/mailsPerPage {
+	if err != nil || page < 1 || page > last {
 		return errNoPage
 	}
 	view := mailboxView{Total: len(mails), Newer: page - 1}
-	start := min((page-1)*mailsPerPage, len(mails))
+	start := (page - 1) * mailsPerPage
 	end := min(start+mailsPerPage, len(mails))
-	if view.Mails = mails[start:end]; end < len(mails) {
+	view.Mails = mails[start:end]
+	if page < last {
 		view.Older = page + 1
 	}
 	return d.pages.render(c, http.StatusOK, "mailbox", view)
@@ -46,12 +49,21 @@ func (d *desk) mailbox(c *gin.Context) error {
 
 // messages lists the mails as JSON, newest first.
 func (d *desk) messages(c *gin.Context) error {
-	mails, err := d.Mailbox.List(c.Request.Context())
+	ctx := c.Request.Context()
+	list, err := d.Mailbox.List(ctx)
 	if err != nil {
 		return fmt.Errorf("list mails: %w", err)
 	}
-	if mails == nil {
-		mails = []Mail{} // [] and not null
+	mails := make([]Mail, 0, len(list)) // [] and not null
+	for _, listed := range list {
+		mail, err := d.Mailbox.Get(ctx, listed.ID)
+		if errors.Is(err, ErrNoMail) {
+			continue // made room for a newer one just now
+		}
+		if err != nil {
+			return fmt.Errorf("get mail: %w", err)
+		}
+		mails = append(mails, mail)
 	}
 	return writeAs(c, mails)
 }

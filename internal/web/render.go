@@ -33,7 +33,7 @@ func parsePages(assets map[string]asset) (pages, error) {
 	for full := range assets {
 		links[path.Ext(full)] = full
 	}
-	layout, err := template.New("layout.html").Option("missingkey=error").Funcs(template.FuncMap{
+	layout, err := template.New("layout.html").Funcs(template.FuncMap{
 		"asset":      func(ext string) string { return links[ext] },
 		"linked":     linked,
 		"statusText": http.StatusText,

@@ -68,7 +68,8 @@ var ErrNoMail = errors.New("no such mail")
 // Mailbox keeps the mails of a development set-up. Its methods are called
 // concurrently.
 type Mailbox interface {
-	// List returns the mails there are, newest first.
+	// List returns the mails there are, newest first. Text, HTML and Source
+	// may be left out.
 	List(ctx context.Context) ([]Mail, error)
 	// Get returns one mail. [ErrNoMail] if it is not there, or no more.
 	Get(ctx context.Context, id string) (Mail, error)
