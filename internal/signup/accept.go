@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"bellhop/internal/address"
-	"bellhop/internal/crashpoint"
 	"bellhop/internal/onboarding"
 )
 
@@ -75,7 +74,6 @@ func (s *Service) Accept(ctx context.Context, f Form) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, fmt.Errorf("store sign-up: %w", err)
 	}
-	crashpoint.Here(crashpoint.Accepted)
 	if !repeated {
 		s.notify(onboarding.SignUp.Lane())
 	}
