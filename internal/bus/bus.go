@@ -193,6 +193,12 @@ func (b *Bus) commit(ctx context.Context, fn func(*txn) error) error {
 	return translate(b.db.Commit(ctx, func(conn *sqlite.Conn) error { return fn(b.writing(conn)) }))
 }
 
+// commitUnsynced runs fn in a group and returns when the group is committed,
+// which the end of the process cannot undo but a power cut can.
+func (b *Bus) commitUnsynced(ctx context.Context, fn func(*txn) error) error {
+	return translate(b.db.CommitUnsynced(ctx, func(conn *sqlite.Conn) error { return fn(b.writing(conn)) }))
+}
+
 // ride runs fn in a group and returns before the group's commit.
 func (b *Bus) ride(ctx context.Context, fn func(*txn) error) error {
 	return translate(b.db.Ride(ctx, func(conn *sqlite.Conn) error { return fn(b.writing(conn)) }))

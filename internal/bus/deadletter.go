@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -57,17 +57,11 @@ func (b *Bus) bury(t *txn, e entry, reason, description string, now time.Time) e
 
 // clip makes a text that may come from anywhere fit to be a property.
 func clip(s string) string {
-	if len(s) > maxReasonBytes {
-		s = s[:maxReasonBytes]
-		for !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-		s = s[:len(s)-1]
+	s = strings.ToValidUTF8(s, "?")
+	if len(s) <= maxReasonBytes {
+		return s
 	}
-	if !utf8.ValidString(s) {
-		return fmt.Sprintf("%q", s)
-	}
-	return s
+	return strings.ToValidUTF8(s[:maxReasonBytes], "")
 }
 
 // Replay sends a dead letter to the end of its queue again: under a new

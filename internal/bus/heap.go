@@ -13,8 +13,13 @@ type lock struct {
 // lockHeap has the lock that ends first on top (container/heap).
 type lockHeap []*lock
 
-func (h lockHeap) Len() int           { return len(h) }
-func (h lockHeap) Less(i, j int) bool { return h[i].until.Before(h[j].until) }
+func (h lockHeap) Len() int { return len(h) }
+func (h lockHeap) Less(i, j int) bool {
+	if c := h[i].until.Compare(h[j].until); c != 0 {
+		return c < 0
+	}
+	return h[i].seq < h[j].seq
+}
 func (h lockHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j

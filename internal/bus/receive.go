@@ -53,7 +53,7 @@ func (b *Bus) Receive(ctx context.Context, name string, opts ReceiveOptions) ([]
 // matter.
 func (b *Bus) ReceiveDeferred(ctx context.Context, name string, opts ReceiveOptions, seqs ...int64) ([]Received, error) {
 	w := &waiter{opts: opts, done: make(chan struct{})}
-	err := b.ride(ctx, func(t *txn) error {
+	err := b.commitUnsynced(ctx, func(t *txn) error {
 		in, err := b.subqueue(name)
 		if err != nil {
 			return err
@@ -79,11 +79,6 @@ func (b *Bus) ReceiveDeferred(ctx context.Context, name string, opts ReceiveOpti
 	})
 	if err != nil {
 		return nil, err
-	}
-	select { // the commit must have taken place before anyone sees a message
-	case <-w.done:
-	case <-b.db.Failed():
-		return nil, ErrFailed
 	}
 	return b.decode(ctx, w)
 }

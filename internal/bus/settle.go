@@ -41,7 +41,7 @@ func (b *Bus) Complete(ctx context.Context, token LockToken) error {
 // its delivery count; at the queue's maximum it is dead-lettered. A deferred
 // message stays deferred. modify, which may be nil, is set in its properties.
 func (b *Bus) Abandon(ctx context.Context, token LockToken, modify Properties) error {
-	write := b.ride // without properties, reopening does the same
+	write := b.commitUnsynced // without properties, reopening does the same
 	if len(modify) > 0 {
 		write = b.commit
 	}

@@ -9,13 +9,15 @@
 // caller's function runs inside a savepoint of its own, so an error or a panic
 // undoes that caller's writes and nobody else's.
 //
-// # Two ways to write
+// # Three ways to write
 //
 // [DB.Commit] returns after the group's commit is on disk (with [Full]), and
 // is for everything that is answered to somebody. [DB.Ride] returns as soon as
 // the function has run, before the commit, and is for writes that may be lost
-// in a crash because recovery would redo them. A group of riders only is
-// committed without waiting for the disk; the next synced commit covers it.
+// in a crash because recovery would redo them. [DB.CommitUnsynced] lies
+// between: it returns after the commit, which survives the end of the process,
+// but does not ask for the disk. A group without a [DB.Commit] is committed
+// without waiting for the disk; the next synced commit covers it.
 //
 // # Failure
 //

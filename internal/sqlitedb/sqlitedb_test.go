@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -136,6 +137,31 @@ func TestRideIsSeenByLaterWritesAndSurvivesClose(t *testing.T) {
 	defer again.Close()
 	if n := count(t, again); n != 1 {
 		t.Errorf("%d rows after reopening, want 1", n)
+	}
+}
+
+// A group waits for the disk only when somebody in it asked for that, and an
+// unsynced commit is over, and seen by readers, when it returns.
+func TestCommitUnsynced(t *testing.T) {
+	var synced []bool
+	db := open(t, func(o *sqlitedb.Options) {
+		o.AfterCommit = func(g sqlitedb.Group) { synced = append(synced, g.Synced) }
+	})
+	ctx := context.Background()
+	if err := db.CommitUnsynced(ctx, insert("a")); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, db); n != 1 {
+		t.Errorf("a reader sees %d rows, want 1", n)
+	}
+	if err := db.Commit(ctx, insert("b")); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.CommitUnsynced(ctx, insert("a")); sqlite.ErrCode(err) != sqlite.ResultConstraintUnique {
+		t.Errorf("conflict: %v", err)
+	}
+	if want := []bool{false, true, false}; !slices.Equal(synced, want) {
+		t.Errorf("synced %v, want %v", synced, want)
 	}
 }
 

@@ -26,7 +26,8 @@ type Group struct {
 type write struct {
 	ctx  context.Context
 	fn   func(*sqlite.Conn) error
-	ride bool
+	sync bool          // the group must wait for the disk
+	ride bool          // the caller returns before the commit
 	err  error         // set by the writer before done is closed
 	done chan struct{} // closed when the caller may return
 }
@@ -36,6 +37,14 @@ type write struct {
 // before fn was begun nothing is written; once begun, Commit waits for the end.
 // fn runs on the writer goroutine: it must not call the DB, and should be short.
 func (db *DB) Commit(ctx context.Context, fn func(*sqlite.Conn) error) error {
+	return db.submit(&write{ctx: ctx, fn: fn, sync: true, done: make(chan struct{})})
+}
+
+// CommitUnsynced runs fn in the next group and returns when that group is
+// committed, whether or not it waited for the disk: what fn wrote survives the
+// end of the process and is seen by every reader, and is on disk with the next
+// synced commit.
+func (db *DB) CommitUnsynced(ctx context.Context, fn func(*sqlite.Conn) error) error {
 	return db.submit(&write{ctx: ctx, fn: fn, done: make(chan struct{})})
 }
 
@@ -143,7 +152,7 @@ func (w *writer) release(c *write, groupErr error) {
 }
 
 func (w *writer) commit() error {
-	synced := w.db.opts.Durability == Full && w.anyWaits()
+	synced := w.db.opts.Durability == Full && w.anySyncs()
 	if err := w.setLevel(synced); err != nil {
 		return err
 	}
@@ -172,17 +181,18 @@ func (w *writer) commit() error {
 	return nil
 }
 
-func (w *writer) anyWaits() bool {
+func (w *writer) anySyncs() bool {
 	for _, c := range w.group {
-		if !c.ride {
+		if c.sync {
 			return true
 		}
 	}
 	return false
 }
 
-// setLevel switches between waiting for the disk and not: a group of riders
-// does not wait, and the next synced commit makes its pages durable too.
+// setLevel switches between waiting for the disk and not: a group in which
+// nobody needs the disk does not wait, and the next synced commit makes its
+// pages durable too.
 func (w *writer) setLevel(synced bool) error {
 	want := w.db.opts.Durability
 	if want == Full && !synced {
