@@ -13,11 +13,6 @@ import "context"
 // meant for logs.
 type Envelope struct {
 	From, To string
-	// Connected, if set, is called by Begin on a usable connection, just
-	// before MAIL, and again if that connection turned out to be dead: what
-	// is left costs a round trip or two, and the caller may do its own waiting
-	// meanwhile. It must not block.
-	Connected func()
 }
 
 // Transport hands mails over in two steps, so that the caller can make a

@@ -236,8 +236,12 @@ func TestContextEndsBegin(t *testing.T) {
 			client := newClient(t, server, nil)
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-reached; cancel() }()
+			begun := time.Now()
 			if o := send(ctx, client, 1); o.Class != mail.Temporary || o.Reason != mail.ReasonCancelled {
 				t.Errorf("%+v", o)
+			}
+			if took := time.Since(begun); took > testTimeouts().Command/2 {
+				t.Errorf("it took %v, as long as the server's silence may last", took)
 			}
 			waitIdle(t, server)
 		})
