@@ -73,6 +73,7 @@ func homes() map[string][]string {
 		"golang.org/x/sys":                    {"internal/bench"},
 		"golang.org/x/text":                   nil,
 		"golang.org/x/time/rate":              {"internal/mail/smtp"},
+		"pgregory.net/rapid":                  {"internal/store/storetest"},
 		"zombiezen.com/go/sqlite":             {"internal/sqlitedb", "internal/bus", "internal/store/sqlite", "internal/bench"},
 	}
 }

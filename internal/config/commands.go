@@ -24,7 +24,7 @@ type grammar struct {
 	Version Version `cmd:"" help:"Print the version."`
 	Bench   struct {
 		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best." detail:"Beside them, in turn: a bare handler that decodes the same JSON and stores nothing, the database's grouped commits with nothing around them, and the disk alone. The mail server is down meanwhile, so that nothing but sign-ups is measured."`
-		Mail   BenchMail   `cmd:"" help:"Measure sign-ups with their mails against what this machine can do at best." detail:"Beside them, in turn: a bare SMTP loop over as many connections. Then sign-ups one at a time, and what an idle process does."`
+		Mail   BenchMail   `cmd:"" help:"Measure the same for sign-ups together with their mails." detail:"Beside them, in turn: a bare SMTP loop over as many connections. Then sign-ups one at a time, and what an idle process does."`
 		Child  BenchChild  `cmd:"" hidden:"" help:"A small server that the measurements start."`
 	} `cmd:"" help:"Measure Bellhop on this machine."`
 }
