@@ -30,8 +30,6 @@ func (s *signUpNumber) body() string {
 
 // closedLoop lets o.Workers clients sign up one after the other for o.For.
 func closedLoop(ctx context.Context, o Options, p *process, address string) (peak, error) {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: o.Workers, MaxConnsPerHost: o.Workers}}
-	defer client.CloseIdleConnections()
 	var (
 		numbers signUpNumber
 		url     = "http://" + address + "/createUser"
@@ -39,11 +37,11 @@ func closedLoop(ctx context.Context, o Options, p *process, address string) (pea
 		done    atomic.Int64
 		failed  = make(chan error, o.Workers)
 	)
-	for range o.Workers { // a connection each, before the clock starts
-		if err := post(ctx, client, url, numbers.body()); err != nil {
-			return peak{}, err
-		}
+	client, err := connected(ctx, o, url, &numbers)
+	if err != nil {
+		return peak{}, err
 	}
+	defer client.CloseIdleConnections()
 	before, err := p.cpu()
 	if err != nil {
 		return peak{}, err
@@ -74,6 +72,28 @@ func closedLoop(ctx context.Context, o Options, p *process, address string) (pea
 	return peak{done: n, rate: float64(n) / took.Seconds(), cpu: float64((after - before).Microseconds()) / float64(n)}, nil
 }
 
+// connected returns a client that has a connection for each worker, and opens
+// no more: one opened during the measurement might be left unused, and a
+// server closes that.
+func connected(ctx context.Context, o Options, url string, numbers *signUpNumber) (*http.Client, error) {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: o.Workers, MaxConnsPerHost: o.Workers}}
+	var (
+		workers sync.WaitGroup
+		errs    = make(chan error, o.Workers)
+	)
+	for range o.Workers {
+		workers.Go(func() { errs <- post(ctx, client, url, numbers.body()) })
+	}
+	workers.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return client, nil
+}
+
 func post(ctx context.Context, client *http.Client, url, body string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -102,13 +122,19 @@ type times struct{ p50, p99 float64 }
 func openLoop(ctx context.Context, o Options, address string, rate float64) (times, error) {
 	var numbers signUpNumber
 	numbers.n.Store(1 << 32)
+	url := "http://" + address + "/createUser"
 	target := func(t *vegeta.Target) error {
-		t.Method, t.URL = http.MethodPost, "http://"+address+"/createUser"
+		t.Method, t.URL = http.MethodPost, url
 		t.Header = http.Header{"Content-Type": {"application/json"}}
 		t.Body = []byte(numbers.body())
 		return nil
 	}
-	attacker := vegeta.NewAttacker(vegeta.Connections(o.Workers), vegeta.Workers(uint64(o.Workers)))
+	client, err := connected(ctx, o, url, &numbers)
+	if err != nil {
+		return times{}, err
+	}
+	defer client.CloseIdleConnections()
+	attacker := vegeta.NewAttacker(vegeta.Client(client), vegeta.Workers(uint64(o.Workers)))
 	stop := context.AfterFunc(ctx, func() { attacker.Stop() })
 	defer stop()
 	var m vegeta.Metrics

@@ -106,76 +106,52 @@ func (s *Sender) keepLock(ctx context.Context, d queue.Delivery, lost context.Ca
 }
 
 // submit renders the mail and takes it to the server. The final dot is written
-// only after the ledger's Committing is on disk; that wait runs beside MAIL,
-// RCPT and DATA. An error means that nothing was submitted: the mail could not
-// be rendered ([errRender]), or the ledger did not stand behind the dot.
+// only after the ledger's Committing is on disk. That is asked for as late as
+// can be, when the content is with the server: a crash between Committing and
+// the dot leaves an unknown that was never sent, and the shorter that time the
+// fewer there are. An error means that nothing was submitted: the mail could
+// not be rendered ([errRender]), or the ledger did not stand behind the dot.
 func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, error) {
 	envelope, rendered, err := s.deps.Composer.Compose(h)
 	if err != nil {
 		return mail.Outcome{}, fmt.Errorf("%w: %w", errRender, err)
 	}
 	seen := Attempt{Lane: lane, Variant: h.Variant}
+	defer func() { s.observe(seen, h) }()
 	began := time.Now()
-	commit := s.startCommit(ctx, h, Rendered{Mint: h.NextMint(), BodyHash: rendered.Hash})
-	envelope.Connected = commit.start
 	tx, failed := s.deps.Transport.Begin(ctx, envelope, rendered.Body)
 	seen.Begin = time.Since(began)
 	if failed != nil {
-		_ = commit.wait() // begun or not, it must be over before the outcome is recorded
 		seen.Outcome = *failed
-		s.observe(seen, h)
 		return *failed, nil
 	}
 	crashpoint.Here(crashpoint.Begun)
-	commit.start()
-	waited := time.Now()
-	if err := s.mayWriteDot(ctx, h, commit); err != nil {
+	asked := time.Now()
+	if err := s.mayWriteDot(ctx, h, Rendered{Mint: h.NextMint(), BodyHash: rendered.Hash}); err != nil {
 		tx.Abort()
+		seen.Outcome = mail.Cancelled(mail.PhaseData)
 		return mail.Outcome{}, err
 	}
-	seen.Wait = time.Since(waited)
+	seen.Wait = time.Since(asked)
 	crashpoint.Here(crashpoint.Committed)
 	dotted := time.Now()
 	seen.Outcome = tx.Commit(ctx)
 	seen.Dot = time.Since(dotted)
 	crashpoint.Here(crashpoint.Replied)
-	s.observe(seen, h)
 	return seen.Outcome, nil
 }
 
-// mayWriteDot returns nil once the ledger stands behind the dot.
-func (s *Sender) mayWriteDot(ctx context.Context, h Held, commit *commit) error {
-	if err := commit.wait(); err != nil {
+// mayWriteDot returns nil once the ledger stands behind the dot: Committing is
+// on disk, and was written a moment ago or has been looked at again.
+func (s *Sender) mayWriteDot(ctx context.Context, h Held, r Rendered) error {
+	asked := time.Now()
+	if err := s.deps.Claims.Committing(ctx, h.Claim, r); err != nil {
 		return err
 	}
-	if time.Since(commit.asked) <= s.deps.Policy.RecheckAfter {
+	if time.Since(asked) <= s.deps.Policy.RecheckAfter {
 		return nil
 	}
 	return s.deps.Claims.Check(ctx, h.Claim)
-}
-
-// commit is the ledger's Committing under way.
-type commit struct {
-	start func()
-	wait  func() error // of one that was never started: nil
-	asked time.Time    // when it was started; to be read after wait
-}
-
-func (s *Sender) startCommit(ctx context.Context, h Held, rendered Rendered) *commit {
-	var (
-		c    = &commit{}
-		once sync.Once
-		run  sync.WaitGroup
-		err  error
-	)
-	c.start = func() {
-		once.Do(func() {
-			c.asked = time.Now()
-			run.Go(func() { err = s.deps.Claims.Committing(ctx, h.Claim, rendered) })
-		})
-	}
-	c.wait = func() error { run.Wait(); return err }
-	return c
 }
 
 // resultOf is what an attempt's end means for the ledger.

@@ -63,8 +63,8 @@ type Attempt struct {
 	Lane    Lane
 	Variant Variant
 	Outcome mail.Outcome
-	// Begin is the time up to the dot, Wait the part spent waiting for the
-	// ledger after that, Dot the time until the server's answer to the dot.
+	// Begin is the time until the content was with the server, Wait that of
+	// waiting for the ledger's disk, Dot that from the dot to its answer.
 	Begin, Wait, Dot time.Duration
 	// Age is how old the mail was at the end.
 	Age time.Duration
