@@ -40,12 +40,12 @@ type Mailbox struct {
 	dir  string
 	keep int
 
-	open sync.WaitGroup // transactions being committed
-
-	mu     sync.Mutex
-	closed bool
-	last   int64     // the newest time given out, in Unix nanoseconds
-	kept   []Summary // oldest first, sorted by ID
+	mu      sync.Mutex
+	open    int           // transactions begun and not ended
+	closed  bool          // nothing new is begun
+	drained chan struct{} // closed when closed is set and open is 0
+	last    int64         // the newest time given out, in Unix nanoseconds
+	kept    []Summary     // oldest first, sorted by ID
 }
 
 var _ mail.Transport = (*Mailbox)(nil)
@@ -61,7 +61,7 @@ func Open(dir string, keep int) (*Mailbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open mailbox: %w", err)
 	}
-	m := &Mailbox{dir: dir, keep: cmp.Or(keep, DefaultKeep)}
+	m := &Mailbox{dir: dir, keep: cmp.Or(keep, DefaultKeep), drained: make(chan struct{})}
 	for _, entry := range entries {
 		if err := m.recover(entry); err != nil {
 			return nil, fmt.Errorf("open mailbox: %w", err)
@@ -107,7 +107,7 @@ func (m *Mailbox) Begin(ctx context.Context, envelope mail.Envelope, body []byte
 		o := mail.Cancelled(mail.PhaseData)
 		return nil, &o
 	}
-	m.open.Add(1)
+	m.open++
 	return &transaction{mailbox: m, body: body}, nil
 }
 
@@ -115,18 +115,27 @@ func (m *Mailbox) Begin(ctx context.Context, envelope mail.Envelope, body []byte
 // disk does, so that transactions are not cut when ctx ends.
 func (m *Mailbox) Close(ctx context.Context) error {
 	m.mu.Lock()
+	first := !m.closed
 	m.closed = true
+	if first && m.open == 0 {
+		close(m.drained)
+	}
 	m.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		m.open.Wait()
-		close(done)
-	}()
 	select {
-	case <-done:
+	case <-m.drained:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// leave ends one transaction.
+func (m *Mailbox) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.open--
+	if m.closed && m.open == 0 {
+		close(m.drained)
 	}
 }
 
@@ -157,7 +166,7 @@ func (t *transaction) Commit(ctx context.Context) mail.Outcome {
 func (t *transaction) Abort() {
 	if !t.ended {
 		t.ended = true
-		t.mailbox.open.Done()
+		t.mailbox.leave()
 	}
 }
 

@@ -62,8 +62,8 @@ type dialer struct {
 
 // dial opens a connection and brings it to where MAIL can be said.
 func (d *dialer) dial(ctx context.Context) (*session, *failure) {
-	net := net.Dialer{Timeout: d.timeouts.Dial}
-	socket, err := net.DialContext(ctx, "tcp", d.address())
+	tcp := net.Dialer{Timeout: d.timeouts.Dial}
+	socket, err := tcp.DialContext(ctx, "tcp", net.JoinHostPort(d.endpoint.Host, d.endpoint.Port))
 	if err != nil {
 		return nil, &failure{mail.PhaseDial, err}
 	}
@@ -79,8 +79,6 @@ func (d *dialer) dial(ctx context.Context) (*session, *failure) {
 	}
 	return s, nil
 }
-
-func (d *dialer) address() string { return net.JoinHostPort(d.endpoint.Host, d.endpoint.Port) }
 
 // establish encrypts, greets and logs in, as configured.
 func (d *dialer) establish(ctx context.Context, w *wire) (*session, *failure) {
