@@ -23,8 +23,8 @@ const (
 	// MaxBytes is the longest address, typed or sendable: a path of RFC 5321
 	// section 4.5.3.1.3 (256) without its angle brackets.
 	MaxBytes = 254
-	// MaxLocalBytes is the longest local part (RFC 5321 section 4.5.3.1.1).
-	MaxLocalBytes = 64
+
+	maxLocalBytes = 64 // RFC 5321 section 4.5.3.1.1
 	maxLabelBytes = 63
 
 	redacted = "[address]"
@@ -73,7 +73,6 @@ type parts struct {
 	typed    string
 	sendable string
 	key      string
-	domain   string // the A-label form, lower case
 	self     *parts // points to this very value
 }
 
@@ -92,9 +91,6 @@ func (a Address) Sendable() string { return a.get().sendable }
 // Local part case-folded; neither dots nor +tags are taken away, because which
 // of them matter is the receiving server's business.
 func (a Address) Key() string { return a.get().key }
-
-// Domain is the domain as A-labels in lower case.
-func (a Address) Domain() string { return a.get().domain }
 
 func (a Address) get() parts {
 	if a.p == nil {
@@ -146,7 +142,7 @@ func Parse(s string) (Address, error) {
 	}
 	// An ASCII local part is folded by lowering it, and the domain is lower
 	// case already.
-	p := &parts{typed: typed, sendable: sendable, key: strings.ToLower(sendable), domain: domain}
+	p := &parts{typed: typed, sendable: sendable, key: strings.ToLower(sendable)}
 	p.self = p
 	return Address{&p.self}, nil
 }
@@ -168,7 +164,7 @@ func normalise(s string) (string, error) {
 
 // checkLocal accepts a dot-atom (RFC 5322 section 3.2.3) of at most 64 octets.
 func checkLocal(local string) error {
-	if len(local) > MaxLocalBytes {
+	if len(local) > maxLocalBytes {
 		return ErrTooLong
 	}
 	foreign := false
