@@ -204,7 +204,7 @@ func checkForm(t *testing.T, s string) {
 
 func BenchmarkParse(b *testing.B) {
 	for _, tc := range []struct{ name, in string }{
-		{"plain", "ana.maria@example.com"}, {"hyphen", "Ana@mail-1.Example.com"}, {"idn"},
+		{"plain", "ana.maria@example.com"}, {"hyphen", "Ana@mail-1.Example.com"}, {"idn", "ana@bücher.example"},
 	} {
 		b.Run(tc.name, func(b *testing.B) {
 			b.ReportAllocs()
