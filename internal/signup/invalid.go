@@ -18,8 +18,7 @@ type Invalid struct {
 // FieldError is why a field was refused: a stable code for programs and a
 // sentence for the person who filled it in.
 type FieldError struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
+	Code, Message string
 }
 
 // Error lists the fields and codes.

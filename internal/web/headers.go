@@ -11,7 +11,8 @@ import (
 const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // securityHeaders sets what every answer carries, errors included (B4.5).
-// Handlers may replace Cache-Control and Content-Security-Policy.
+// Handlers may replace Cache-Control, Content-Security-Policy and
+// Referrer-Policy.
 func securityHeaders(https bool) gin.HandlerFunc {
 	// Shared by all answers: a header's values are replaced, never changed.
 	always := http.Header{

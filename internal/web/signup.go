@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -23,7 +24,15 @@ type formView struct {
 }
 
 func (d *desk) signUpForm(c *gin.Context) error {
-	return d.pages.render(c, http.StatusOK, "signup", formView{Key: rand.Text()})
+	return d.showForm(c, http.StatusOK, formView{Key: rand.Text()})
+}
+
+// showForm writes the page with the form. Under "no-referrer" a browser sends a
+// form with "Origin: null", and over plain HTTP, where it sends no
+// Sec-Fetch-Site either, nothing would tell ours from another site's.
+func (d *desk) showForm(c *gin.Context, status int, view formView) error {
+	c.Header("Referrer-Policy", "same-origin")
+	return d.pages.render(c, status, "signup", view)
 }
 
 // createUser stores a sign-up and answers 202. The answer tells nothing about
@@ -47,11 +56,11 @@ func (d *desk) createUser(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.welcome(c, accepted.Person)
+	return d.welcome(c, in, accepted.Person)
 }
 
 // welcome answers for a stored sign-up.
-func (d *desk) welcome(c *gin.Context, p signup.Person) error {
+func (d *desk) welcome(c *gin.Context, in input, p signup.Person) error {
 	ctx := c.Request.Context()
 	if d.Log.Enabled(ctx, slog.LevelDebug) {
 		d.Log.LogAttrs(ctx, slog.LevelDebug, "sign-up accepted", slog.String("id", p.ID))
@@ -62,12 +71,12 @@ func (d *desk) welcome(c *gin.Context, p signup.Person) error {
 		return nil
 	}
 	d.setSession(c, made)
-	return d.pages.render(c, http.StatusAccepted, "accepted", acceptedView{Email: p.Address.Typed(), Mailbox: d.Mailbox != nil})
+	return d.pages.render(c, http.StatusAccepted, "accepted", acceptedView{Email: strings.TrimSpace(in.email), Mailbox: d.Mailbox != nil})
 }
 
 // acceptedView is the "check your mail" page's data.
 type acceptedView struct {
-	Email   string
+	Email   string // as it was typed
 	Mailbox bool // mails can be read at /mailbox
 }
 
@@ -91,7 +100,7 @@ func (d *desk) redisplay(c *gin.Context, in input, p *problem) error {
 	if in.key == "" || len(in.key) > len(rand.Text()) {
 		in.key = rand.Text()
 	}
-	return d.pages.render(c, p.status, "signup",
+	return d.showForm(c, p.status,
 		formView{First: in.first, Last: in.last, Email: in.email, Key: in.key, Errors: p.fields})
 }
 
@@ -99,7 +108,7 @@ func (d *desk) redisplay(c *gin.Context, in input, p *problem) error {
 // else the page's hidden one. That is combined with the fields, so that a form
 // corrected after the browser's Back is another sign-up.
 func idempotencyKey(h http.Header, in input, kind bodyKind) (string, error) {
-	if values, ok := h["Idempotency-Key"]; ok {
+	if values, ok := h[signup.KeyField]; ok {
 		if len(values) != 1 || values[0] == "" {
 			return "", signup.InvalidKey()
 		}
@@ -119,18 +128,19 @@ func idempotencyKey(h http.Header, in input, kind bodyKind) (string, error) {
 
 // resultOf is what a form counts as.
 func resultOf(a signup.Accepted, err error) string {
-	_, invalid := errors.AsType[*signup.Invalid](err)
 	switch {
 	case err == nil && a.Repeated:
 		return ResultRepeated
 	case err == nil:
 		return ResultAccepted
-	case invalid:
-		return ResultInvalid
-	case errors.Is(err, signup.ErrConflict):
+	}
+	switch p := problemOf(err); {
+	case p == errKeyReused:
 		return ResultConflict
-	case errors.Is(err, signup.ErrUnavailable):
+	case p == errUnavailable:
 		return ResultUnavailable
+	case p.status == http.StatusUnprocessableEntity:
+		return ResultInvalid
 	}
 	return ResultFailed
 }

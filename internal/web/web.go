@@ -106,7 +106,7 @@ const (
 	ResultConflict    = "conflict"    // the key was used with other values
 	ResultInvalid     = "invalid"     // some values cannot be used
 	ResultMalformed   = "malformed"   // could not be read at all
-	ResultUnavailable = "unavailable" // the store is down or full
+	ResultUnavailable = "unavailable" // the store is down or full, or who asked has left
 	ResultFailed      = "failed"      // something of ours broke
 )
 
