@@ -77,7 +77,7 @@ func (d *desk) welcome(c *gin.Context, in input, p signup.Person) error {
 // acceptedView is the "check your mail" page's data.
 type acceptedView struct {
 	Email   string // as it was typed
-	Mailbox bool // mails can be read at /mailbox
+	Mailbox bool   // mails can be read at /mailbox
 }
 
 // acceptedJSON writes the answer by hand, for it is written for every sign-up:
