@@ -83,15 +83,6 @@ func Parse(args, environ []string) (*Invocation, error) {
 	return &Invocation{Command: command, Warnings: append(src.unknown(parser.Model), advise(command)...)}, nil
 }
 
-// DefaultServe returns what "bellhop serve" runs with when nothing is set.
-func DefaultServe() Serve {
-	in, err := Parse([]string{"serve"}, nil)
-	if err != nil {
-		panic("config: the defaults are not valid: " + err.Error())
-	}
-	return *in.Command.(*Serve)
-}
-
 func newParser(grammar *grammar, src *sources) (*kong.Kong, error) {
 	return kong.New(grammar,
 		kong.Name("bellhop"),

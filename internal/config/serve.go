@@ -11,8 +11,8 @@ import (
 // defaultHost is the host of --listen's default.
 const defaultHost = "127.0.0.1"
 
-// Serve is "bellhop serve". Start from [DefaultServe] to build one in code; the
-// zero value is not valid.
+// Serve is "bellhop serve". To build one in code, [Parse] "serve" and change
+// what should differ; the zero value is not valid.
 type Serve struct {
 	Listen    string `name:"listen" var:"BELLHOP_LISTEN" default:"127.0.0.1:6969" placeholder:"HOST:PORT" group:"listening" help:"The address people and apps connect to. Port 0 takes a free one." note:"127.0.0.1 with the port in HTTP_PLATFORM_PORT where a host sets that"`
 	PublicURL string `name:"public-url" var:"BELLHOP_PUBLIC_URL" placeholder:"URL" group:"listening" help:"How people reach Bellhop from outside. Every link in a mail begins with it, whatever name a browser used." fallback:"http://localhost: and the port of --listen"`
