@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,6 +21,7 @@ type order struct {
 	method, url string
 	header      http.Header
 	body        string
+	pad         int // spaces after the body
 	browser     bool
 }
 
@@ -36,7 +38,7 @@ func request(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func parseOrder(ts *testscript.TestScript, args []string) *order {
-	const usage = "usage: http METHOD URL [-H 'Name: value']... [-d BODY | -f name=value... | -F name=value...] [-jar]"
+	const usage = "usage: http METHOD URL [-H 'Name: value']... [-d BODY | -f name=value... | -F name=value...] [-pad N] [-jar]"
 	if len(args) < 2 {
 		ts.Fatalf(usage)
 	}
@@ -58,6 +60,10 @@ func parseOrder(ts *testscript.TestScript, args []string) *order {
 			o.header.Add(name, strings.TrimSpace(content))
 		case "-d":
 			o.body = value
+		case "-pad":
+			n, err := strconv.Atoi(value)
+			ts.Check(err)
+			o.pad = n
 		case "-f":
 			form = append(form, value)
 		case "-F":
@@ -97,9 +103,9 @@ func (o *order) fill(ts *testscript.TestScript, form, parts []string) {
 
 // send returns the answer as text: status line, headers, body.
 func (o *order) send(ts *testscript.TestScript) (string, error) {
-	req, err := http.NewRequest(o.method, o.url, strings.NewReader(o.body))
+	req, err := http.NewRequest(o.method, o.url, strings.NewReader(o.body+strings.Repeat(" ", o.pad)))
 	ts.Check(err)
-	req.Header = o.header
+	req.Header, req.Host = o.header, o.header.Get("Host")
 	client := *stageOf(ts).browser
 	if !o.browser {
 		client.Jar = nil

@@ -188,3 +188,24 @@ func named(args []string) (name string, rest []string) {
 	}
 	return "", args
 }
+
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: await PATTERN ARG...")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	program, err := exec.LookPath("bellhop")
+	ts.Check(err)
+	what := "bellhop " + strings.Join(args[1:], " ")
+	until(ts, pattern.String()+" in "+what, func() bool {
+		cmd := exec.Command(program, args[1:]...)
+		cmd.Dir, cmd.Env = ts.Getenv("WORK"), stageOf(ts).environ
+		out, err := cmd.Output()
+		if err != nil || !pattern.Match(out) {
+			return false
+		}
+		stageOf(ts).show(ts, string(out))
+		return true
+	})
+}

@@ -35,20 +35,27 @@ func TestMain(m *testing.M) {
 //	end [-name N] [SIGNAL]
 //		sends the signal (TERM), waits for its end, and has its output for stdout
 //		and stderr. It must exit with 0, or with ! with something else.
-//	http METHOD URL [-H 'Name: value']... [-d BODY | -f name=value... | -F name=value...] [-jar]
+//	http METHOD URL [-H 'Name: value']... [-d BODY | -f name=value... | -F name=value...] [-pad N] [-jar]
 //		makes a request and has the whole answer for stdout: status line, headers,
-//		body. -f makes a form, -F a multipart form; -jar is a browser: it keeps
-//		cookies and asks for HTML. Redirects are not followed. With ! nothing must
-//		answer.
+//		body. -f makes a form, -F a multipart form; -pad adds N spaces at the end;
+//		-jar is a browser: it keeps cookies and asks for HTML. Redirects are not
+//		followed. With ! nothing must answer.
 //	capture NAME PATTERN
 //		sets $NAME to what the parentheses of the pattern find in the last answer,
-//		or in the last mails.
+//		output of await, or mails.
 //	eventually URL PATTERN
 //		asks for the URL until the answer's text matches, and has it for stdout.
-//	smtp start | stop | wait N | fault STEP 'REPLY'
+//	await PATTERN ARG...
+//		runs "bellhop ARG..." until its output matches, and has it for stdout.
+//	smtp start | stop | wait N
 //		runs a mail server at $SMTP, the same address after a stop; waits until it
-//		has accepted exactly N mails and has them for stdout; answers each
-//		recipient once with that reply at connect, hello, mail, rcpt, data, dot.
+//		has accepted exactly N mails and has them for stdout.
+//	smtp fault [-always] [-accept] STEP 'REPLY'|eof|rst|stall
+//		answers each recipient once, or always, with that reply at connect, hello,
+//		mail, rcpt, data, dot; or ends the connection, or says nothing more. With
+//		-accept it takes the mail at the dot first. "smtp fault none" ends that.
+//	smtp at STEP
+//		waits until the fault is met.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -63,6 +70,7 @@ func TestScripts(t *testing.T) {
 			"http":       request,
 			"capture":    capture,
 			"eventually": eventually,
+			"await":      await,
 			"smtp":       smtp,
 		},
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"bellhop/internal/mail/smtptest"
 
@@ -15,6 +16,7 @@ type mailServer struct {
 	running *smtptest.Server
 	addr    string // "" until the first start
 	mails   []smtptest.Mail
+	met     atomic.Pointer[smtptest.Step] // where the fault was met last
 }
 
 func (m *mailServer) start() error {
@@ -54,11 +56,55 @@ func smtp(ts *testscript.TestScript, neg bool, args []string) {
 		m.stop()
 	case command == "wait" && len(args) == 2:
 		m.wait(ts, args[1])
-	case command == "fault" && len(args) == 3 && m.running != nil:
-		m.running.SetScript(smtptest.Once(smtptest.Step(args[1]), smtptest.Fault{Reply: args[2] + "\r\n"}))
+	case command == "at" && len(args) == 2:
+		until(ts, "the fault at "+args[1], func() bool {
+			met := m.met.Load()
+			return met != nil && string(*met) == args[1]
+		})
+	case command == "fault" && len(args) > 1 && m.running != nil:
+		m.fault(ts, args[1:])
 	default:
-		ts.Fatalf("usage: smtp start | stop | wait N | fault STEP 'REPLY'")
+		ts.Fatalf("usage: smtp start | stop | wait N | at STEP | fault none | fault [-always] [-accept] STEP 'REPLY'|eof|rst|stall")
 	}
+}
+
+// fault makes the server fail from now on.
+func (m *mailServer) fault(ts *testscript.TestScript, args []string) {
+	m.met.Store(nil)
+	play, fault := smtptest.Once, smtptest.Fault{}
+	for ; len(args) > 0 && strings.HasPrefix(args[0], "-"); args = args[1:] {
+		switch args[0] {
+		case "-always":
+			play = smtptest.At
+		case "-accept":
+			fault.Accept = true
+		}
+	}
+	switch {
+	case len(args) == 1 && args[0] == "none":
+		m.running.SetScript(nil)
+		return
+	case len(args) != 2:
+		ts.Fatalf("usage: smtp fault none | fault [-always] [-accept] STEP 'REPLY'|eof|rst|stall")
+	}
+	switch args[1] {
+	case "eof":
+		fault.Then = smtptest.EOF
+	case "rst":
+		fault.Then = smtptest.RST
+	case "stall":
+		fault.Then = smtptest.Stall
+	default:
+		fault.Reply = args[1] // the server ends the line
+	}
+	script := play(smtptest.Step(args[0]), fault)
+	m.running.SetScript(func(e smtptest.Event) *smtptest.Fault {
+		f := script(e)
+		if f != nil {
+			m.met.Store(&e.Step)
+		}
+		return f
+	})
 }
 
 func (m *mailServer) wait(ts *testscript.TestScript, text string) {
