@@ -16,6 +16,7 @@ import (
 // How long a lane's loop waits when nothing tells it to look sooner.
 const (
 	relayRetry    = time.Second            // after an error
+	relayLooks    = time.Second            // at the latest: another process may have made a mail due
 	fullLanePause = 100 * time.Millisecond // while a full lane is emptying
 	sweepEvery    = time.Second
 	sweepRows     = 256
@@ -78,12 +79,15 @@ func (r *Relay) runLane(ctx context.Context, lane Lane) {
 			r.log.Info("relay: moving mails again", "lane", lane)
 		}
 		failing = err != nil
+		if wait < 0 || wait > relayLooks {
+			wait = relayLooks
+		}
 		pause(ctx, wait, r.wake[lane])
 	}
 }
 
-// moveDue relays one batch and returns how long to wait before the next look;
-// negative to wait until told.
+// moveDue relays one batch and returns how long until the next mail is due;
+// negative if there is none.
 func (r *Relay) moveDue(ctx context.Context, lane Lane) (time.Duration, error) {
 	queued, err := r.outbox.QueuedMails(ctx, lane)
 	if err != nil {
