@@ -5,7 +5,11 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"bellhop/internal/bus"
 	"bellhop/internal/sqlitedb"
@@ -19,7 +23,7 @@ func BenchmarkSendReceiveComplete(b *testing.B) {
 		durability       sqlitedb.Durability
 	}{
 		{1, 0, sqlitedb.Normal}, {1, 0, sqlitedb.Full}, {16, 0, sqlitedb.Normal}, {16, 0, sqlitedb.Full},
-		{16, 1000, sqlitedb.Normal}, {16, 200_000, sqlitedb.Normal},
+		{64, 1000, sqlitedb.Normal}, {64, 200_000, sqlitedb.Normal}, {64, 1000, sqlitedb.Full},
 	} {
 		name := map[sqlitedb.Durability]string{sqlitedb.Normal: "normal", sqlitedb.Full: "full"}[c.durability]
 		b.Run(fmt.Sprintf("workers=%d/backlog=%d/%s", c.workers, c.backlog, name), func(b *testing.B) {
@@ -32,22 +36,31 @@ func BenchmarkSendReceiveComplete(b *testing.B) {
 				b.Fatal(err)
 			}
 			fill(b, broker, c.backlog)
-			b.SetParallelism(max(1, c.workers/2)) // times GOMAXPROCS, which is 2 where it was measured
-			if c.workers == 1 {
-				b.ResetTimer()
-				for range b.N {
-					live(b, broker)
-				}
-				return
-			}
 			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					live(b, broker)
-				}
-			})
+			before := cpu(b)
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			var group sync.WaitGroup
+			for range c.workers {
+				group.Go(func() {
+					for left.Add(-1) >= 0 {
+						live(b, broker)
+					}
+				})
+			}
+			group.Wait()
+			b.ReportMetric(float64((cpu(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
 		})
 	}
+}
+
+// cpu is what this process has used so far.
+func cpu(b *testing.B) time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 var hundred = bytes.Repeat([]byte{'x'}, 100)

@@ -105,6 +105,7 @@ type Bus struct {
 	close   sync.Once
 	timer   *time.Timer    // reset by the writer, awaited by watch
 	watcher sync.WaitGroup // the goroutine of watch
+	readers sync.Map       // *sqlite.Conn to its *txn
 
 	mu       sync.Mutex // guards the two below
 	closed   bool
@@ -206,7 +207,18 @@ func (b *Bus) ride(ctx context.Context, fn func(*txn) error) error {
 
 // read runs fn on a snapshot of what is committed.
 func (b *Bus) read(ctx context.Context, fn func(*txn) error) error {
-	return translate(b.db.Read(ctx, func(conn *sqlite.Conn) error { return fn(&txn{conn: conn}) }))
+	return translate(b.db.Read(ctx, func(conn *sqlite.Conn) error { return fn(b.reading(conn)) }))
+}
+
+// reading is a reader's connection with its statements. Whoever reads has the
+// connection to himself.
+func (b *Bus) reading(conn *sqlite.Conn) *txn {
+	t, ok := b.readers.Load(conn)
+	if !ok {
+		t = &txn{conn: conn, stmts: map[string]*sqlite.Stmt{}}
+		b.readers.Store(conn, t)
+	}
+	return t.(*txn)
 }
 
 // writing is the writer's connection with its statements.

@@ -108,11 +108,11 @@ func scanRecord(stmt *sqlite.Stmt, col int) record {
 }
 
 // received decodes a stored message. source is the name of the queue a dead
-// letter came from, or empty.
+// letter came from, or empty. What is damaged is left out, and is the error.
 func (s *stored) received(source string) (Received, error) {
 	m, err := s.record.message()
 	if err != nil {
-		return Received{}, fmt.Errorf("message %d: %w", s.seq, err)
+		err = fmt.Errorf("message %d: %w", s.seq, err)
 	}
 	if s.expires != 0 {
 		m.TTL = duration(s.expires - s.enqueued)
@@ -122,5 +122,5 @@ func (s *stored) received(source string) (Received, error) {
 		EnqueuedTime: fromMillis(s.enqueued), ExpiresAt: fromMillis(s.expires),
 		DeliveryCount: int(s.count), State: s.place,
 		DeadLetterSource: source, DeadLetteredAt: fromMillis(s.since), LockToken: s.token,
-	}, nil
+	}, err
 }

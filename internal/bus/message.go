@@ -174,16 +174,17 @@ func (m *Message) validate() error {
 	return errors.Join(errs...)
 }
 
-// message decodes what newRecord encoded.
+// message decodes what newRecord encoded. What is damaged is left out, and is
+// the error.
 func (r *record) message() (Message, error) {
 	m := Message{MessageID: r.messageID, Body: Body{Kind: r.kind, Bytes: r.body}, Extra: r.extra}
+	var errs []error
 	if err := decodeHead(r.head, &m); err != nil {
-		return Message{}, fmt.Errorf("read message head: %w", err)
+		errs = append(errs, fmt.Errorf("read message head: %w", err))
 	}
-	properties, err := decodeProperties(r.properties)
-	if err != nil {
-		return Message{}, fmt.Errorf("read message properties: %w", err)
+	var err error
+	if m.Properties, err = decodeProperties(r.properties); err != nil {
+		errs = append(errs, fmt.Errorf("read message properties: %w", err))
 	}
-	m.Properties = properties
-	return m, nil
+	return m, errors.Join(errs...)
 }

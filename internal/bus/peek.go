@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,7 +14,8 @@ const maxPeek = 250
 
 // Peek shows up to limit messages (at most 250) of a queue or a dead-letter
 // queue from a sequence number on, in their order, and takes none: active
-// ones, locked or not, deferred and scheduled ones, as of the latest commit.
+// ones, locked or not, deferred and scheduled ones, as of the latest commit. Of
+// a message that is damaged it shows what can be read.
 func (b *Bus) Peek(ctx context.Context, name string, from int64, limit int) ([]Received, error) {
 	var rows []stored
 	source := ""
@@ -34,8 +36,8 @@ func (b *Bus) Peek(ctx context.Context, name string, from int64, limit int) ([]R
 	all := make([]Received, 0, len(rows))
 	for i := range rows {
 		r, err := rows[i].received(source)
-		if err != nil {
-			return nil, err
+		if err != nil { // it must be seen, to be discarded
+			b.opts.Logger.Error("a stored message is damaged", "queue", name, "error", err)
 		}
 		all = append(all, r)
 	}
@@ -51,17 +53,15 @@ func lookUp(t *txn, name string) (id int64, queue string, err error) {
 	}
 	stmt.BindText(1, strings.ToLower(base))
 	row, err := stmt.Step()
-	if err != nil {
-		return 0, "", err
+	if err == nil && row {
+		id, queue = stmt.ColumnInt64(0), stmt.ColumnText(1)
+	} else if err == nil {
+		err = fmt.Errorf("%w: %q", ErrQueueNotFound, base)
 	}
-	if !row {
-		return 0, "", fmt.Errorf("%w: %q", ErrQueueNotFound, base)
-	}
-	id, queue = stmt.ColumnInt64(0), stmt.ColumnText(1)
 	if dead {
 		id = -id
 	}
-	return id, queue, stmt.Reset()
+	return id, queue, errors.Join(err, stmt.Reset())
 }
 
 // peek merges the three places, each of which is in order on disk.

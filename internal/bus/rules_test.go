@@ -297,7 +297,31 @@ func TestDamagedMessageIsDeadLettered(t *testing.T) {
 		t.Fatalf("received %v, error %v", ids(got), err)
 	}
 	b.counts(bus.Counts{Active: 1, DeadLetter: 1})
+	letters, err := b.Peek(t.Context(), dead, 0, 10)
+	if err != nil || len(letters) != 1 || letters[0].MessageID != "damaged" || letters[0].Properties[bus.DeadLetterReason] != "DamagedMessage" {
+		t.Fatalf("dead letters %+v, error %v", letters, err)
+	}
+	if err := b.Replay(t.Context(), "q", 1); err == nil {
+		t.Error("a damaged message was replayed")
+	}
 	b.must(b.Discard(t.Context(), "q", 1))
+}
+
+// C1.5: when a message is handed out its mark is committed, so that it is
+// there whatever the handler does to the process.
+func TestC1_5_MarkIsCommittedBeforeHandOut(t *testing.T) {
+	b := open(t, bus.Settings{})
+	conn, err := sqlite.OpenConn(b.path, sqlite.OpenReadOnly)
+	b.must(err)
+	defer conn.Close()
+	for i := range 200 {
+		b.send("a")
+		b.one("q", "a", 0)
+		held, err := sqlitex.ResultInt64(conn.Prep("SELECT count(*) FROM entry WHERE held = 1"))
+		if err != nil || held != int64(i+1) {
+			t.Fatalf("%d messages are marked (%v), want %d", held, err, i+1)
+		}
+	}
 }
 
 func TestEveryFieldComesBack(t *testing.T) {

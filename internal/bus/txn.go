@@ -6,11 +6,11 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// txn is the transaction under way on one connection.
+// txn is a connection inside the transaction under way on it.
 type txn struct {
 	conn *sqlite.Conn
 
-	// The writer's statements. Conn.Prepare clears the bindings of a statement
+	// Its statements. Conn.Prepare clears the bindings of a statement
 	// it has prepared before, and SQLite then plans the statement anew: 20 µs
 	// for the one that finds messages. All our statements bind all parameters.
 	stmts map[string]*sqlite.Stmt
@@ -22,10 +22,11 @@ func (t *txn) prepare(sql string) (*sqlite.Stmt, error) {
 		return stmt, nil
 	}
 	stmt, err := t.conn.Prepare(sql)
-	if err == nil && t.stmts != nil {
-		t.stmts[sql] = stmt
+	if err != nil {
+		return nil, err
 	}
-	return stmt, err
+	t.stmts[sql] = stmt
+	return stmt, nil
 }
 
 // exec runs a statement whose parameters are numbers and that returns no rows.
