@@ -46,8 +46,11 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// ready is how the program says where it can be reached.
-var ready = regexp.MustCompile(`Sign up +(http://\S+)/createUser\n`)
+// How the program says where it can be reached, and that it has said it all.
+var (
+	signUpPage = regexp.MustCompile(`Sign up +(http\S+)/createUser\n`)
+	listens    = regexp.MustCompile(`Listens +(http://\S+)\n`) // where people see another address
+)
 
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	name, args := named(args)
@@ -67,6 +70,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		p.show(ts)
 		ts.Fatalf("it ended (%v) before it was ready", p.cmd.ProcessState)
 	default:
+		p.show(ts)
 		ts.Setenv(strings.TrimSuffix("URL_"+name, "_"), url)
 	}
 }
@@ -98,7 +102,11 @@ func start(ts *testscript.TestScript, environ, args []string) *process {
 func (p *process) reached(ts *testscript.TestScript) string {
 	limit := time.After(patience)
 	for {
-		if found := ready.FindStringSubmatch(p.out.String()); found != nil {
+		if greeting := p.out.String(); strings.HasSuffix(greeting, "\n\n") && strings.Contains(greeting, "  Data ") {
+			found := listens.FindStringSubmatch(greeting)
+			if found == nil {
+				found = signUpPage.FindStringSubmatch(greeting)
+			}
 			return strings.Replace(found[1], "localhost", "127.0.0.1", 1)
 		}
 		select {
@@ -150,7 +158,9 @@ func end(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 0 {
 		sig = args[0]
 	}
-	ts.Check(p.cmd.Process.Signal(signalOf(ts, sig)))
+	if sig != "none" {
+		ts.Check(p.cmd.Process.Signal(signalOf(ts, sig)))
+	}
 	select {
 	case <-p.ended:
 	case <-time.After(patience):

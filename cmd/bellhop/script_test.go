@@ -28,13 +28,13 @@ func TestMain(m *testing.M) {
 //	serve [-name N] [KEY=VALUE...] [flags...]
 //		starts "bellhop serve" on a free port of loopback, waits until it is
 //		ready, and sets $URL to where it is ($URL_N with a name). Its data is in
-//		$WORK/data. With ! it must end before that, and its output is there for
-//		stdout and stderr.
+//		$WORK/data. What it said is there for stdout and stderr. With ! it must end
+//		before it is ready.
 //	signal [-name N] SIGNAL
 //		sends TERM, INT, KILL, STOP or CONT to it.
-//	end [-name N] [SIGNAL]
-//		sends the signal (TERM), waits for its end, and has its output for stdout
-//		and stderr. It must exit with 0, or with ! with something else.
+//	end [-name N] [SIGNAL | none]
+//		sends the signal (TERM), or none, waits for its end, and has its output for
+//		stdout and stderr. It must exit with 0, or with ! with something else.
 //	http METHOD URL [-H 'Name: value']... [-d BODY | -f name=value... | -F name=value...] [-pad N] [-jar]
 //		makes a request and has the whole answer for stdout: status line, headers,
 //		body. -f makes a form, -F a multipart form; -pad adds N spaces at the end;

@@ -147,7 +147,7 @@ func (h *house) buildWeb(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("read the session key: %w", err)
 	}
-	h.web = &readiness{store: h.store.Ping, queue: h.queueAnswers, web: true}
+	h.web = newReadiness(h.store.Ping, h.queueAnswers, h.cfg.DrainTimeout/5)
 	h.handler, err = web.New(web.Config{
 		PublicURL: h.publicURL,
 		SignUps:   signup.NewService(h.store, h.policy, h.relay.Notify),
@@ -219,6 +219,9 @@ func (p Program) greet(h *house) {
 		fmt.Fprintf(p.Stdout, "  Mailbox   %s (its page is off: see --mailbox-public)\n", h.dir.Path(mailboxDir))
 	default:
 		fmt.Fprintf(p.Stdout, "  Mails to  %s\n", h.cfg.SMTP)
+	}
+	if h.cfg.PublicURL != "" {
+		fmt.Fprintf(p.Stdout, "  Listens   http://%s\n", h.front.Addr())
 	}
 	fmt.Fprintf(p.Stdout, "  Data      %s\n", h.dir.Path(""))
 	if h.ops != nil {
