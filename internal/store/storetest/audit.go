@@ -58,7 +58,8 @@ func auditOverdue(w *world) {
 
 func auditHolder(w *world) {
 	w.heartbeat(me)
-	sending, committing, due := w.in(onboarding.Sending), w.in(onboarding.Committing), w.in(onboarding.Due)
+	sending, committing, due := w.in(onboarding.Sending), w.in(onboarding.Committing), w.accept()
+	w.record(w.claim(due).Claim, to(onboarding.Due))
 	for _, id := range []onboarding.MailID{sending, committing} {
 		equal(w, "holder alive", w.row(id).HolderAlive, true)
 	}

@@ -16,6 +16,7 @@ var operatorTests = []test{
 	{name: "DeadMailsAreNoOthers", run: deadMailsNoOthers},
 	{name: "ReplaySendsAgain", run: replay},
 	{name: "ReplayOfAnUnknownIsACopy", run: replayUnknown},
+	{name: "ReplayOfAnUnknownThatWasCalledOff", run: replayCalledOff},
 	{name: "ReplayGivesAFreshExpiryAndCount", run: replayFresh},
 	{name: "DiscardPurges", run: discard},
 	{name: "NoMailAndWrongState", run: wrongState},
@@ -127,12 +128,22 @@ func replay(w *world) {
 func replayUnknown(w *world) {
 	h := w.unknown()
 	w.must(w.Store.Replay(w.ctx, h.Claim.Mail))
+	_, err := w.Store.Record(w.ctx, h.Claim, to(onboarding.Sent)) // it is no longer this claim's
+	w.wantErr(err, onboarding.ErrRefused)
 	again := w.committing(h.Claim.Mail)
 	equal(w, "copy", again.Copy, true)
 	equal(w, "mint", again.NextMint(), 1)
 	equal(w, "copies", w.books().Copies, 1)
-	_, err := w.Store.Record(w.ctx, h.Claim, to(onboarding.Sent))
-	w.wantErr(err, onboarding.ErrRefused)
+}
+
+// An operator may want what a person called off.
+func replayCalledOff(w *world) {
+	h := w.committing(w.accept())
+	w.cancel(h.Claim.Mail, 1)
+	w.record(h.Claim, to(onboarding.Unknown))
+	w.must(w.Store.Replay(w.ctx, h.Claim.Mail))
+	w.record(w.committing(h.Claim.Mail).Claim, to(onboarding.Sent))
+	w.isIn(h.Claim.Mail, onboarding.Sent)
 }
 
 func replayFresh(w *world) {

@@ -25,9 +25,17 @@ func leaveRecovers(w *world) {
 func leaveTouchesNobodyElse(w *world) {
 	w.heartbeat(me)
 	w.heartbeat(other)
-	h := w.committing(w.accept())
+	mine := w.committing(w.accept())
+	theirs, err := w.Store.Claim(w.ctx, w.newClaim(w.ref(w.accept()), other))
+	w.must(err)
+	w.must(w.Store.Leave(w.ctx, me))
+	w.isIn(mine.Claim.Mail, onboarding.Unknown)
+	w.must(w.Store.Committing(w.ctx, theirs.Claim, rendered(theirs)))
+	w.must(w.Store.Check(w.ctx, theirs.Claim))
+	w.heartbeat(me)
+	mine = w.committing(w.accept())
 	w.must(w.Store.Leave(w.ctx, other))
-	w.must(w.Store.Check(w.ctx, h.Claim))
+	w.must(w.Store.Check(w.ctx, mine.Claim))
 }
 
 func leaveStranger(w *world) {

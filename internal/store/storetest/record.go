@@ -107,13 +107,18 @@ func recordRepeated(w *world) {
 		h := w.committing(w.accept())
 		w.record(h.Claim, to(state))
 		before, books := w.row(h.Claim.Mail), w.books()
+		w.Advance(time.Second)
 		equal(w, "state returned again", w.record(h.Claim, to(state)), state)
 		after := w.row(h.Claim.Mail)
 		equal(w, "state", after.State, before.State)
 		equal(w, "outcome", after.Attempts[0], before.Attempts[0])
 		equal(w, "copies", w.books().Copies, books.Copies)
-		if state == onboarding.Due {
+		switch state {
+		case onboarding.Due:
 			equal(w, "attempts", w.claim(h.Claim.Mail).Attempts, 1)
+		case onboarding.Unknown:
+			equal(w, "the rest of the pause", w.sweep(me).Next, w.policy.UnknownPause-time.Second)
+			w.cancel(h.Claim.Mail, 1)
 		}
 	}
 }
@@ -136,6 +141,9 @@ func recordRefused(w *world) {
 	_, err = w.Store.Record(w.ctx, late.Claim, to(onboarding.Failed))
 	w.wantErr(err, onboarding.ErrRefused)
 	w.record(again.Claim, to(onboarding.Failed))
+
+	_, err = w.Store.Record(w.ctx, onboarding.Claim{Ref: w.ref(w.accept())}, to(onboarding.Failed))
+	w.wantErr(err, onboarding.ErrRefused)
 
 	cancelled := w.claim(w.accept())
 	w.cancel(cancelled.Claim.Mail, 1)

@@ -95,6 +95,7 @@ func sweepKeepsOrder(w *world) {
 	lost := w.overtaken()
 	w.Advance(w.policy.StaleAfter)
 	later := w.accept()
+	w.Advance(time.Second)
 	w.sweep(me)
 	refs := w.due()
 	equal(w, "mails due", len(refs), 2)
