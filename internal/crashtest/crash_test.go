@@ -21,6 +21,7 @@ const (
 // server's log once, or more than once with the same Message-ID and bytes
 // where the ledger says so.
 func TestC1_1_KilledAtRandomMoments(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, build(t, "-tags", "crashpoints"))
 	for range randomKills {
 		p := r.start()
@@ -38,6 +39,7 @@ func TestC1_1_KilledAtRandomMoments(t *testing.T) {
 // The same, killed at each of the named points in turn, at the first time it
 // is come to and at later ones.
 func TestA6_2_KilledAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	binary := build(t, "-tags", "crashpoints")
 	for _, point := range crashpoint.Points() {
 		t.Run(string(point), func(t *testing.T) {

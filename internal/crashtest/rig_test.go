@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,7 @@ type rig struct {
 	dir     string
 	sink    *smtptest.Server
 	journal string
+	wrap    []string // what the program is run under, such as strace
 
 	people atomic.Int64
 	mu     sync.Mutex
@@ -74,9 +76,10 @@ func (r *rig) start(env ...string) *process {
 	r.t.Helper()
 	address := freeAddress(r.t)
 	p := &process{rig: r, url: "http://" + address, gone: make(chan struct{})}
-	p.cmd = exec.Command(r.binary, "serve", "--listen", address, "--data-dir", r.dir, "--public-url", "http://bellhop.test",
+	command := append(slices.Clone(r.wrap), r.binary, "serve", "--listen", address, "--data-dir", r.dir, "--public-url", "http://bellhop.test",
 		"--smtp", r.sink.URL(),
 		"--unknown-pause", "50ms", "--mail-retry", "50ms", "--drain-timeout", "30s")
+	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	if err := p.cmd.Start(); err != nil {
@@ -127,6 +130,21 @@ func (p *process) ready() bool {
 	}
 }
 
+// holder is the process that holds the data directory: the program itself,
+// also when it runs under another.
+func (p *process) holder() int {
+	p.rig.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(p.rig.dir, "lock"))
+	if err != nil {
+		p.rig.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		p.rig.t.Fatal(err)
+	}
+	return pid
+}
+
 // kill ends the process as kill -9 does, and waits for it.
 func (p *process) kill() {
 	_ = p.cmd.Process.Signal(syscall.SIGKILL)
@@ -136,7 +154,7 @@ func (p *process) kill() {
 // stop ends it in good order.
 func (p *process) stop() {
 	p.rig.t.Helper()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = syscall.Kill(p.holder(), syscall.SIGTERM)
 	select {
 	case <-p.gone:
 	case <-time.After(patience):

@@ -164,6 +164,7 @@ func (p *pump) take(ctx, cut context.Context) error {
 	}
 	if probe && len(deliveries) == 0 {
 		p.sender.circuit.Leave()
+		pause(ctx, probeWindow, nil) // it is the other lane's turn to probe
 	}
 	for _, d := range deliveries {
 		p.attempts.Go(func() {

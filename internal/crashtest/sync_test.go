@@ -1,0 +1,125 @@
+package crashtest
+
+import (
+	"bufio"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// C1.1, T2: fdatasync has returned before the 202 is written. The system calls
+// of the real program are the witness.
+func TestC1_1_SyncedBeforeAnswered(t *testing.T) {
+	t.Parallel()
+	if err := checkSynced(t, build(t)); err != "" {
+		t.Error(err)
+	}
+}
+
+// T13: a build that does not wait for the disk, and one that answers before the
+// commit, must not pass the test above.
+func TestT13_SyncCheckNoticesMistakes(t *testing.T) {
+	t.Parallel()
+	for name, mistake := range map[string]seed{
+		"no sync": {
+			"internal/sqlitedb/writer.go",
+			`level := [...]string{Full: "FULL",`, `level := [...]string{Full: "OFF",`,
+		},
+		"answer before commit": {
+			"internal/store/sqlite/people.go",
+			"err = s.commit(ctx, func(t *tx) error {\n\t\tvar err error\n\t\tstored, repeated",
+			"err = s.ride(ctx, func(t *tx) error {\n\t\tvar err error\n\t\tstored, repeated",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			binary := build(t, "-overlay", overlay(t, mistake))
+			if found := checkSynced(t, binary); found == "" {
+				t.Error("the mistake passed the check")
+			}
+		})
+	}
+}
+
+// canary is in the person's row, and so in the pages that must be on disk.
+const canary = "canary.of.the.disk@example.com"
+
+// checkSynced signs one person up under strace and says what is wrong, "" for
+// nothing.
+func checkSynced(t *testing.T, binary string) string {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Fatal("strace is needed: make test installs it")
+	}
+	trace := filepath.Join(t.TempDir(), "trace")
+	r := newRig(t, binary)
+	r.wrap = []string{strace, "-f", "-y", "-s", "8192", "-e", "trace=pwrite64,write,fsync,fdatasync", "-o", trace}
+	p := r.start()
+	if p == nil {
+		t.Fatal("did not start under strace")
+	}
+	body := strings.NewReader(`{"first":"Ada","last":"L","email":"` + canary + `"}`)
+	resp, err := http.Post(p.url+"/createUser", "application/json", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	p.stop()
+	return synced(t, trace)
+}
+
+// call is one system call in the order in which calls began or ended.
+var call = regexp.MustCompile(`^(\d+) +(?:<\.\.\. )?(pwrite64|write|fsync|fdatasync)(?:\((\d+)<([^>]*)>)?(.*)$`)
+
+// synced reads a trace: after the write of the canary to the log there must be
+// a sync of that file that began later and succeeded, before the 202.
+func synced(t *testing.T, trace string) string {
+	t.Helper()
+	f, err := os.Open(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var (
+		written, done bool
+		wal           string
+		under         = make(map[string]bool) // threads in a sync that began after the write
+		lines         = bufio.NewScanner(f)
+	)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		m := call.FindStringSubmatch(lines.Text())
+		if m == nil {
+			continue
+		}
+		thread, name, path, rest := m[1], m[2], m[4], m[5]
+		switch name {
+		case "pwrite64":
+			if strings.HasSuffix(path, "store.db-wal") && strings.Contains(rest, canary) {
+				written, wal, done = true, path, false
+			}
+		case "fsync", "fdatasync":
+			if path != "" && path == wal && written {
+				under[thread] = true
+			}
+			if under[thread] && strings.HasSuffix(rest, "= 0") {
+				done = true
+			}
+		case "write":
+			if strings.Contains(rest, "HTTP/1.1 202") {
+				switch {
+				case !written:
+					return "the 202 was written before the sign-up"
+				case !done:
+					return "the 202 was written before the sign-up was synced to disk"
+				}
+				return ""
+			}
+		}
+	}
+	return "no 202 was written"
+}
