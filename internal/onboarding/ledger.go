@@ -82,13 +82,14 @@ type Rendered struct {
 // Result is how a claim ends.
 type Result struct {
 	// To is Sent, Due, Failed or Unknown. (Expired is the store's to decide: a
-	// return to due past the mail's expiry becomes Expired.)
+	// return to due at a time at or past the mail's expiry becomes Expired.)
 	To State
 	// After is, with To Due, how long the mail waits. For Unknown the policy
 	// decides: a copy after UnknownPause while [Policy.CopiesOf] allows one,
 	// held for an operator otherwise.
 	After time.Duration
-	// Counts tells whether this attempt counts in Held.Attempts.
+	// Counts tells whether this attempt counts in Held.Attempts. A late reply
+	// does not count an attempt twice.
 	Counts bool
 	// Drained tells that the claim was given back unused: it does not count
 	// as a claim without an outcome, and is no outcome either.
@@ -146,7 +147,10 @@ type Outbox interface {
 	//     something that has arrived in their lane → due,
 	//   - mails held by an incarnation whose heartbeat is older than
 	//     Policy.DeadAfter: sending → due, committing → unknown; only while
-	//     the caller's own heartbeat has been good for that long,
+	//     the caller's own heartbeat has been good for that long (a heartbeat
+	//     from further in the future than that is not good either),
+	//   - due, queued and unknown mails that wait for a time further ahead than
+	//     any rule sets, because the clock was set back → due or waiting no more,
 	//   - idempotency keys older than a day → gone.
 	Sweep(ctx context.Context, by Incarnation, limit int) (Swept, error)
 }
@@ -180,7 +184,8 @@ type Claims interface {
 	// Claim takes the mail for the claim's holder if the generation is equal
 	// and the mail is queued, or due with its time come; the variant is chosen
 	// if it has none. The mail may instead be ended in the same step (see
-	// Held.State). [ErrRefused] when the message means nothing any more.
+	// Held.State). [ErrRefused] when the message means nothing any more, or
+	// when a later step was made under this very claim.
 	Claim(ctx context.Context, c Claim) (Held, error)
 	// Committing moves sending → committing for the holder and returns when
 	// that is on disk. [ErrRefused]: the mail was taken or called off, and the
@@ -191,7 +196,8 @@ type Claims interface {
 	// heartbeat is older than Policy.DeadAfter.
 	Check(ctx context.Context, c Claim) error
 	// Record ends the claim. From sending, the state is Due, Failed; from
-	// committing any of [Result.To]. A late reply of the same claim may still
+	// committing any of [Result.To]; anything else is an error and changes
+	// nothing. A late reply of the same claim may still
 	// turn unknown into something better. A mail that was called off while it
 	// was held ends cancelled, unless it was accepted or is unknown, and an
 	// unknown that was called off is held. It returns the state the mail is in.
@@ -201,31 +207,37 @@ type Claims interface {
 
 // Presence is how incarnations know of each other.
 type Presence interface {
-	// Heartbeat says that an incarnation is alive. The first one registers it.
-	// Call it every Policy.Heartbeat.
+	// Heartbeat says that an incarnation is alive. The first one registers it;
+	// make it before the first claim. Call it every Policy.Heartbeat.
 	Heartbeat(ctx context.Context, by Incarnation) error
-	// Leave says that an incarnation has ended and holds nothing any more.
-	// Whatever it held is recovered at once.
+	// Leave says that an incarnation has ended. What it held in sending is due
+	// again at once: nothing was submitted. What it left in committing stays
+	// there, as it was cut past its dot, until a sweep or the next start finds
+	// it held by nobody.
 	Leave(ctx context.Context, by Incarnation) error
 }
 
-// Operator is what people and commands do with the ledger.
+// Operator is what people and commands do with the ledger. What it lists
+// includes everything that has returned in this process before.
 type Operator interface {
 	// Books returns the counts of the conservation law, as kept.
 	Books(ctx context.Context) (Books, error)
-	// DeadMails lists failed, expired and held unknown mails, oldest first,
-	// after the given cursor ("" at first). An empty next ends the list.
+	// DeadMails lists failed, expired and held unknown mails in the order in
+	// which they were given up, after the given cursor ("" at first). An empty
+	// next ends the list.
 	DeadMails(ctx context.Context, after string, limit int) (mails []DeadMail, next string, err error)
 	// Replay sends a failed, expired or unknown mail again: it becomes due
 	// now, keeps its Message-ID, gets a fresh expiry, and starts counting
-	// attempts anew. [ErrNoMail], [ErrWrongState].
+	// attempts anew. An unknown one is sent as a copy. [ErrNoMail];
+	// [ErrWrongState], also when the person it goes to was erased.
 	Replay(ctx context.Context, id MailID) error
 	// Discard makes a failed, expired or unknown mail purged: nobody wants it
 	// any more, or takes it as settled. [ErrNoMail], [ErrWrongState].
 	Discard(ctx context.Context, id MailID) error
 	// Cancel calls off every mail of a subject that is not finished, and
-	// returns how many. A mail in committing stays there: its holder finds out
-	// at Check or, past the dot, records the truth.
+	// returns how many were not called off before. They end cancelled, unknown
+	// ones too. A mail in committing stays there: its holder finds out at Check
+	// or, past the dot, records the truth.
 	Cancel(ctx context.Context, subject, reason string) (int, error)
 	// Audit reads the ledger's rows in short transactions, in the order they
 	// were created, from just after the given cursor (0 at first) up to limit.

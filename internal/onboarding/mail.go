@@ -27,7 +27,7 @@ const (
 	Unknown State = "unknown"
 	// Failed was refused for good, or ended as poison.
 	Failed State = "failed"
-	// Cancelled was called off before it was submitted.
+	// Cancelled was called off, and is not known to have been submitted.
 	Cancelled State = "cancelled"
 	// Expired could not be submitted while it still made sense.
 	Expired State = "expired"

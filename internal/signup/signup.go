@@ -59,10 +59,10 @@ type Acceptance struct {
 type Store interface {
 	// Accept stores an acceptance in one commit and returns once that is on
 	// disk. When the key was used within the last 24 hours nothing is stored:
-	// with the same first name, last name and address it returns the person
-	// stored then and repeated is true; with others [ErrConflict]. A conflict
+	// with the same first name, last name and address (by its key) it returns
+	// the person stored then and repeated is true; with others [ErrConflict]. A conflict
 	// fails this caller and nobody else.
 	Accept(ctx context.Context, a Acceptance) (stored Person, repeated bool, err error)
-	// Person returns a sign-up. [ErrNotFound] if it is not there.
+	// Person returns a sign-up. [ErrNotFound] if it is not there, or erased.
 	Person(ctx context.Context, id string) (Person, error)
 }
