@@ -92,7 +92,7 @@ func samePerson(a, b signup.Person) bool {
 // whose time is over is forgotten.
 func (t *tx) personOfKey(key []byte) (*signup.Person, error) {
 	var seq, usedAt int64
-	found, err := query(t.conn, "SELECT signup, used_at FROM idempotency WHERE key = ?", func(r *row) error {
+	found, err := query(t.conn, sqlPersonOfKey, func(r *row) error {
 		seq, usedAt = r.int(), r.int()
 		return nil
 	}, key)
@@ -105,6 +105,8 @@ func (t *tx) personOfKey(key []byte) (*signup.Person, error) {
 	}
 	return person(t.conn, "seq = ?", seq)
 }
+
+const sqlPersonOfKey = "SELECT signup, used_at FROM idempotency WHERE key = ?"
 
 // Person implements [signup.Store]. An erased person is not there.
 func (s *Store) Person(ctx context.Context, id string) (signup.Person, error) {
@@ -164,7 +166,7 @@ func (s *Store) Erase(ctx context.Context, id string) error {
 // erased or was never there.
 func (t *tx) sendable(subject string) (string, error) {
 	var typed string
-	_, err := query(t.conn, "SELECT email FROM signups WHERE id = ?", func(r *row) error {
+	_, err := query(t.conn, sqlEmail, func(r *row) error {
 		typed = r.text()
 		return nil
 	}, subject)
@@ -177,6 +179,8 @@ func (t *tx) sendable(subject string) (string, error) {
 	}
 	return to.Sendable(), nil
 }
+
+const sqlEmail = "SELECT email FROM signups WHERE id = ?"
 
 // SharedKey returns the secret of a name. The first caller's fresh bytes become
 // the secret, on disk before it returns; everybody after gets those.

@@ -42,16 +42,11 @@ func (s *Store) Leave(ctx context.Context, by onboarding.Incarnation) error {
 		if _, err := t.exec("DELETE FROM incarnations WHERE id = ?", string(by)); err != nil {
 			return err
 		}
-		for _, sql := range []string{sqlSending + " AND holder = ?", sqlCommitting + " AND holder = ?"} {
-			held, err := t.mails(sql, string(by))
-			if err != nil {
-				return err
-			}
-			if err := t.takeBack(held, "its process ended"); err != nil {
-				return err
-			}
+		held, err := t.mails(sqlSending+" AND holder = ?", string(by))
+		if err != nil {
+			return err
 		}
-		return nil
+		return t.takeBack(held, "its process ended")
 	})
 	if err != nil {
 		return fmt.Errorf("leave: %w", err)

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"bellhop/internal/onboarding"
-
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 )
@@ -71,10 +69,3 @@ func (r *Reader) Close() error {
 	defer r.mu.Unlock()
 	return r.conn.Close()
 }
-
-var _ interface {
-	Books(context.Context) (onboarding.Books, error)
-	DeadMails(context.Context, string, int) ([]onboarding.DeadMail, string, error)
-	Audit(context.Context, int64, int) ([]onboarding.AuditRow, error)
-	MissingMails(context.Context, int64, int) ([]string, int64, error)
-} = (*Reader)(nil)

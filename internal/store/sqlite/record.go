@@ -55,12 +55,11 @@ func (t *tx) recordCommitted(m *mail, r onboarding.Result) error {
 	if err != nil {
 		return fmt.Errorf("mail %s: %w", m.id, err)
 	}
-	counted, _, err := one(t.conn, "SELECT counted FROM attempts WHERE mail = ? AND n = ?", m.seq, m.commits)
+	counted, _, err := one(t.conn, sqlCounted, m.seq, m.commits)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`UPDATE attempts SET outcome = ?, counted = ?, code = ?, enhanced = ?, answer = ? WHERE mail = ? AND n = ?`,
-		string(outcome), counted == 1 || r.Counts, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, m.seq, m.commits)
+	_, err = t.exec(sqlAttemptEnds, string(outcome), counted == 1 || r.Counts, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, m.seq, m.commits)
 	if err != nil {
 		return err
 	}
@@ -69,6 +68,11 @@ func (t *tx) recordCommitted(m *mail, r onboarding.Result) error {
 	t.settle(m, r)
 	return t.save(m)
 }
+
+const (
+	sqlCounted     = "SELECT counted FROM attempts WHERE mail = ? AND n = ?"
+	sqlAttemptEnds = "UPDATE attempts SET outcome = ?, counted = ?, code = ?, enhanced = ?, answer = ? WHERE mail = ? AND n = ?"
+)
 
 func outcomeOf(to onboarding.State) (onboarding.AttemptOutcome, error) {
 	switch to {

@@ -43,8 +43,7 @@ func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int)
 // sweepHeld recovers what dead incarnations hold, if the caller's own view of
 // the store has been good for long enough to judge.
 func sweepHeld(state onboarding.State) sweeper {
-	where := `state = '` + string(state) + `' AND at IS NOT NULL AND NOT EXISTS (
-		SELECT 1 FROM incarnations WHERE id = mails.holder AND beat BETWEEN ? AND ?) LIMIT ?`
+	where := sqlHeldByDead(state)
 	return func(t *tx, by onboarding.Incarnation, limit int, swept *onboarding.Swept) (int, error) {
 		fit, err := t.mayJudge(by)
 		if err != nil || !fit {
@@ -58,6 +57,11 @@ func sweepHeld(state onboarding.State) sweeper {
 		swept.Recovered += len(held)
 		return len(held), t.takeBack(held, "its process died")
 	}
+}
+
+func sqlHeldByDead(state onboarding.State) string {
+	return `state = '` + string(state) + `' AND at IS NOT NULL AND NOT EXISTS (
+		SELECT 1 FROM incarnations WHERE id = mails.holder AND beat BETWEEN ? AND ?) LIMIT ?`
 }
 
 func (t *tx) mayJudge(by onboarding.Incarnation) (fit bool, err error) {
@@ -164,14 +168,15 @@ func sweepAhead(t *tx, _ onboarding.Incarnation, limit int, swept *onboarding.Sw
 // sweepKeys forgets idempotency keys. They lie in the order of their sign-ups,
 // so that the old ones are found without an index on their age.
 func sweepKeys(t *tx, _ onboarding.Incarnation, limit int, _ *onboarding.Swept) (int, error) {
-	return t.exec(`DELETE FROM idempotency WHERE signup IN (
-		SELECT signup FROM (SELECT signup, used_at FROM idempotency ORDER BY signup LIMIT ?) WHERE used_at <= ?)`,
-		limit, t.now-ms(keyLife))
+	return t.exec(sqlForgetKeys, limit, t.now-ms(keyLife))
 }
+
+const sqlForgetKeys = `DELETE FROM idempotency WHERE signup IN (
+	SELECT signup FROM (SELECT signup, used_at FROM idempotency ORDER BY signup LIMIT ?) WHERE used_at <= ?)`
 
 const (
 	sqlNextPause  = "SELECT min(at) FROM mails WHERE state = 'unknown' AND lane = ? AND at IS NOT NULL"
-	sqlNextExpiry = "SELECT expires_at FROM mails WHERE expires = 1 AND state IN ('due', 'queued') ORDER BY expires_at LIMIT 1"
+	sqlNextExpiry = "SELECT expires_at FROM mails WHERE expires = 1 AND expires_at > 0 AND state IN ('due', 'queued') ORDER BY expires_at LIMIT 1"
 )
 
 // nextSweep is how long until the ledger next asks for a sweep by itself.

@@ -5,7 +5,7 @@ import (
 )
 
 var presenceTests = []test{
-	{name: "LeaveRecoversWhatTheIncarnationHeld", run: leaveRecovers},
+	{name: "LeaveGivesBackWhatWasNotSubmitted", run: leaveRecovers},
 	{name: "LeaveTouchesNobodyElse", run: leaveTouchesNobodyElse},
 	{name: "LeaveOfAStrangerIsHarmless", run: leaveStranger},
 	{name: "C1_14_OpeningRecoversWhatTheDeadHeld", run: openRecovers, needs: soleOwner},
@@ -17,19 +17,30 @@ func leaveRecovers(w *world) {
 	sending, committing := w.in(onboarding.Sending), w.in(onboarding.Committing)
 	w.must(w.Store.Leave(w.ctx, me))
 	w.ref(sending)
-	w.isIn(committing, onboarding.Unknown)
+	w.isIn(committing, onboarding.Committing)
 	w.must(w.Store.Leave(w.ctx, me))
 	equal(w, "generation", w.ref(sending).Gen, 2)
+	w.foundDead(me)
+	w.isIn(committing, onboarding.Unknown)
+}
+
+// foundDead lets an incarnation leave, and another one find what it left.
+func (w *world) foundDead(by onboarding.Incarnation) {
+	w.Helper()
+	w.must(w.Store.Leave(w.ctx, by))
+	w.heartbeat(other)
+	w.live(w.policy.DeadAfter, other)
+	w.sweep(other)
 }
 
 func leaveTouchesNobodyElse(w *world) {
 	w.heartbeat(me)
 	w.heartbeat(other)
-	mine := w.committing(w.accept())
+	mine := w.claim(w.accept())
 	theirs, err := w.Store.Claim(w.ctx, w.newClaim(w.ref(w.accept()), other))
 	w.must(err)
 	w.must(w.Store.Leave(w.ctx, me))
-	w.isIn(mine.Claim.Mail, onboarding.Unknown)
+	w.isIn(mine.Claim.Mail, onboarding.Due)
 	w.must(w.Store.Committing(w.ctx, theirs.Claim, rendered(theirs)))
 	w.must(w.Store.Check(w.ctx, theirs.Claim))
 	w.heartbeat(me)

@@ -148,7 +148,7 @@ func lateReply(w *world) {
 
 func lateReplyAfterRecovery(w *world) {
 	h := w.committing(w.accept())
-	w.must(w.Store.Leave(w.ctx, me)) // taken for dead, but it was only slow
+	w.foundDead(me) // taken for dead, but it was only slow
 	w.isIn(h.Claim.Mail, onboarding.Unknown)
 	w.record(h.Claim, to(onboarding.Sent))
 	w.isIn(h.Claim.Mail, onboarding.Sent)
@@ -159,7 +159,7 @@ func lateReplyCounts(w *world) {
 	w.record(h.Claim, to(onboarding.Due))
 	equal(w, "attempts", w.claim(h.Claim.Mail).Attempts, 1)
 	h = w.committing(w.accept())
-	w.must(w.Store.Leave(w.ctx, me)) // which did not
+	w.foundDead(me) // which did not
 	w.record(h.Claim, to(onboarding.Due))
 	equal(w, "attempts", w.claim(h.Claim.Mail).Attempts, 1)
 }
