@@ -23,10 +23,12 @@
 //
 // # The limit
 //
-// All of that together may take the drain timeout. When it is over the
-// context of every service ends: what is still under way is cut, recorded, and
-// left to be done again. A second signal does not wait even for that, see
-// [Signals]; it is as safe as a crash, which every service must survive anyway.
+// All of that together may take the drain timeout. When it is over the context
+// of the service being drained ends, and that of each further one when its turn
+// comes: what is still under way is cut, recorded, and left to be done again,
+// and may still rely on what is listed before it. A second signal does not wait
+// even for that, see [Signals]; it is as safe as a crash, which every service
+// must survive anyway.
 package lifecycle
 
 import (
@@ -93,6 +95,7 @@ func Worker(name string, loop func(ctx context.Context) error) Service {
 type running struct {
 	Service
 	drain chan struct{}
+	cut   context.CancelFunc // ends Run's context
 	done  chan struct{} // closed when Run has returned and err is set
 	err   error
 }
@@ -102,13 +105,13 @@ type running struct {
 // when ctx ended and every service returned nil, and otherwise all errors, the
 // one that began it first.
 func Run(ctx context.Context, timeout time.Duration, log *slog.Logger, services ...Service) error {
-	// ctx says when to begin to stop; the services' own says when it is over.
-	work, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
 	ended := make(chan *running, len(services))
 	var started []*running
 	for _, s := range services {
-		r := &running{Service: s, drain: make(chan struct{}), done: make(chan struct{})}
+		// ctx says when to begin to stop; the service's own says when it is over.
+		work, cut := context.WithCancel(context.WithoutCancel(ctx))
+		defer cut()
+		r := &running{Service: s, drain: make(chan struct{}), cut: cut, done: make(chan struct{})}
 		started = append(started, r)
 		go func() {
 			r.err = r.Run(work, r.drain)
@@ -127,7 +130,7 @@ func Run(ctx context.Context, timeout time.Duration, log *slog.Logger, services 
 		log.Error("stopping", "cause", errs[0], "timeout", timeout)
 	}
 
-	wait := limits{drain: time.After(timeout), grace: time.After(timeout + Grace), cut: cut, log: log}
+	wait := limits{drain: time.After(timeout), grace: time.After(timeout + Grace), log: log}
 	for _, r := range slices.Backward(started) {
 		if r != first {
 			errs = append(errs, r.stop(&wait))
@@ -164,19 +167,23 @@ func (r *running) stop(wait *limits) error {
 // limits are the two ends of the time that stopping may take.
 type limits struct {
 	drain, grace <-chan time.Time
-	cut          func() // ends the services' context
+	over         bool // drain has come
 	log          *slog.Logger
 }
 
 // until waits for a service and tells whether it returned in time.
 func (w *limits) until(r *running) bool {
+	if w.over {
+		r.cut()
+	}
 	for {
 		select {
 		case <-r.done:
 			return true
 		case <-w.drain:
 			w.log.Warn("the drain timeout is over: cutting what is under way", "waiting_for", r.Name)
-			w.cut()
+			w.over = true
+			r.cut()
 		case <-w.grace:
 			w.grace = closed() // nobody who follows is waited for either
 			return false

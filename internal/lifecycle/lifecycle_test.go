@@ -106,6 +106,30 @@ func TestTimeoutCuts(t *testing.T) {
 	})
 }
 
+// TestCutKeepsTheOrder is C1.13: what was cut may still rely, while it records
+// that, on the services it was listed after.
+func TestCutKeepsTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		heartbeat := lifecycle.Worker("heartbeat", func(ctx context.Context) error {
+			<-ctx.Done()
+			j.note("end heartbeat")
+			return nil
+		})
+		sender := lifecycle.Service{Name: "sender", Run: func(ctx context.Context, drain <-chan struct{}) error {
+			<-drain
+			<-ctx.Done()
+			<-time.After(time.Second)
+			j.note("recorded")
+			return nil
+		}}
+		if err := run(endsAfter(t, 0), 25*time.Second, heartbeat, sender); err != nil {
+			t.Errorf("Run = %v, want nil: a cut is no error", err)
+		}
+		j.expect(t, "recorded", "end heartbeat")
+	})
+}
+
 func TestFirstExitStopsAll(t *testing.T) {
 	for _, test := range []struct {
 		name string
