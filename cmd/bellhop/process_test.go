@@ -151,6 +151,15 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(running(ts, name).cmd.Process.Signal(signalOf(ts, args[0])))
 }
 
+func says(ts *testscript.TestScript, neg bool, args []string) {
+	name, args := named(args)
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: says [-name N] PATTERN")
+	}
+	p, pattern := running(ts, name), regexp.MustCompile("(?m)"+args[0])
+	until(ts, args[0], func() bool { return pattern.MatchString(p.out.String()) || pattern.MatchString(p.err.String()) })
+}
+
 func end(ts *testscript.TestScript, neg bool, args []string) {
 	name, args := named(args)
 	p := running(ts, name)

@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 //		before it is ready.
 //	signal [-name N] SIGNAL
 //		sends TERM, INT, KILL, STOP or CONT to it.
+//	says [-name N] PATTERN
+//		waits until it has said that, on stdout or stderr.
 //	end [-name N] [SIGNAL | none]
 //		sends the signal (TERM), or none, waits for its end, and has its output for
 //		stdout and stderr. It must exit with 0, or with ! with something else.
@@ -66,6 +68,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve":      serve,
 			"signal":     sendSignal,
+			"says":       says,
 			"end":        end,
 			"http":       request,
 			"capture":    capture,

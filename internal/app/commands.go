@@ -117,10 +117,18 @@ func (p Program) deadList(ctx context.Context, cfg *config.DeadList) error {
 		return err
 	}
 	for _, item := range items {
-		fmt.Fprintf(p.Stdout, "%s\n  %s %s since %s, %d attempts\n  %s\n", item.ID, item.Kind, item.State,
-			item.Since.Local().Format(time.DateTime), item.Attempts, item.Reason)
+		fmt.Fprintf(p.Stdout, "%s\n  %s %s since %s, %s\n  %s\n", item.ID, item.Kind, item.State,
+			item.Since.Local().Format(time.DateTime), count(item.Attempts, "attempt"), item.Reason)
 	}
 	return nil
+}
+
+// count puts a number before a word.
+func count(n int, word string) string {
+	if n != 1 {
+		word += "s"
+	}
+	return fmt.Sprintf("%d %s", n, word)
 }
 
 // dead asks the running process, or looks itself when none runs.
@@ -197,7 +205,7 @@ func (p Program) settle(ctx context.Context, dir, verb string, ids []string) err
 	for _, id := range slices.Sorted(maps.Keys(got.Problems)) {
 		fmt.Fprintf(p.Stderr, "bellhop: %s: %s\n", id, got.Problems[id])
 	}
-	fmt.Fprintf(p.Stdout, "%d of %d: %s done.\n", len(ids)-len(got.Problems), len(ids), verb)
+	fmt.Fprintf(p.Stdout, "%d of %d %sed.\n", len(ids)-len(got.Problems), len(ids), verb)
 	if len(got.Problems) > 0 {
 		return errFindings
 	}
