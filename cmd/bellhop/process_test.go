@@ -137,9 +137,8 @@ func (p *process) kill() {
 }
 
 func (p *process) show(ts *testscript.TestScript) {
-	_, err := ts.Stdout().Write([]byte(p.out.String()))
-	ts.Check(err)
-	_, err = ts.Stderr().Write([]byte(p.err.String()))
+	stageOf(ts).show(ts, p.out.String())
+	_, err := ts.Stderr().Write([]byte(p.err.String()))
 	ts.Check(err)
 }
 

@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 //		-jar is a browser: it keeps cookies and asks for HTML. Redirects are not
 //		followed. With ! nothing must answer.
 //	capture NAME PATTERN
-//		sets $NAME to what the parentheses of the pattern find in the last answer,
-//		output of await, or mails.
+//		sets $NAME to what the parentheses of the pattern find in what one of these
+//		commands had last for stdout.
 //	eventually URL PATTERN
 //		asks for the URL until the answer's text matches, and has it for stdout.
 //	await PATTERN ARG...
@@ -85,7 +85,7 @@ type stage struct {
 	processes map[string]*process
 	browser   *http.Client
 	mails     *mailServer
-	last      string // the last answer or mails, for capture
+	last      string // what a command had for stdout, for capture
 }
 
 type stageKey struct{}
