@@ -136,11 +136,7 @@ func (t *tx) commit(m *mail, r onboarding.Rendered) error {
 		}
 	}
 	m.commits++
-	_, err := t.exec("INSERT INTO attempts (mail, n, copy) VALUES (?, ?, ?)", m.seq, m.commits, m.doubt)
-	if err != nil {
-		return err
-	}
-	m.state, m.doubt = onboarding.Committing, false
+	m.state = onboarding.Committing
 	m.mint, m.mintedAt, m.bodyHash = int64(r.Mint), t.now, r.BodyHash
 	return t.save(m)
 }

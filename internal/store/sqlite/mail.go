@@ -43,7 +43,7 @@ type latest struct {
 	mintedAt  int64
 	bodyHash  [32]byte
 	copies    int64
-	doubt     bool // it ended unknown
+	doubt     bool // the one before the one under way, or before the next, ended unknown
 	calledOff bool
 }
 
@@ -186,7 +186,7 @@ func (m *mail) end(state onboarding.State, now int64, reason string) {
 // toUnknown makes the outcome of the latest attempt unknown: a copy follows
 // after the policy's pause while there may be one, else an operator decides.
 func (m *mail) toUnknown(p onboarding.Policy, now int64, reason string) {
-	m.state, m.doubt, m.reason = onboarding.Unknown, true, reason
+	m.state, m.reason = onboarding.Unknown, reason
 	if m.calledOff || m.copies >= int64(p.CopiesOf(m.variant)) {
 		m.hold(now)
 		return

@@ -153,14 +153,32 @@ func (s *Store) Erase(ctx context.Context, id string) error {
 		if _, err := t.exec("DELETE FROM idempotency WHERE signup = ?", seq); err != nil {
 			return err
 		}
-		_, err = t.cancel(id, "the person was erased")
-		return err
+		if _, err := t.cancel(id, "the person was erased"); err != nil {
+			return err
+		}
+		return t.forgetAnswers(id)
 	})
 	if err != nil {
 		return fmt.Errorf("erase sign-up: %w", unavailable(err))
 	}
 	return nil
 }
+
+// forgetAnswers blanks what mail servers said about a subject's mails: whoever
+// stored it should have taken addresses out, and this does not rely on it.
+func (t *tx) forgetAnswers(subject string) error {
+	for _, sql := range []string{sqlForgetAnswers, sqlForgetAttemptAnswers} {
+		if _, err := t.exec(sql, subject, subject); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	sqlForgetAnswers        = "UPDATE mails SET answer = '' WHERE " + sqlOfSubject
+	sqlForgetAttemptAnswers = "UPDATE attempts SET answer = '' WHERE mail IN (SELECT seq FROM mails WHERE " + sqlOfSubject + ")"
+)
 
 // sendable is the address a subject's mail goes to, or "" when the person is
 // erased or was never there.

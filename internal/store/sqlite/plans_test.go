@@ -24,7 +24,8 @@ func TestNoStatementScansMails(t *testing.T) {
 	defer s.Close()
 	statements := []string{
 		sqlDue, sqlRelayed, sqlNextPause, sqlNextExpiry, sqlOldestDue, sqlDead, sqlAudit, sqlAuditAttempts, sqlMissing,
-		sqlPersonOfKey, sqlEmail, sqlCounted, sqlAttemptEnds, sqlForgetKeys,
+		sqlPersonOfKey, sqlEmail, sqlCounted, sqlLateAnswer, sqlForgetKeys,
+		sqlForgetAnswers, sqlForgetAttemptAnswers,
 	}
 	for _, where := range []string{
 		"id = ?", sqlSending + " AND holder = ?", sqlCommitting + " LIMIT ?", sqlHeldByDead(onboarding.Sending),

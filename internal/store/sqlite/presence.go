@@ -80,8 +80,7 @@ func (t *tx) takeBack(held []*mail, why string) error {
 // loseTrack makes a committing mail unknown. Its claim stays, for a late reply.
 func (t *tx) loseTrack(m *mail, why string) error {
 	m.toUnknown(t.policy, t.now, why)
-	_, err := t.exec("UPDATE attempts SET outcome = ? WHERE mail = ? AND n = ?", string(onboarding.Uncertain), m.seq, m.commits)
-	return err
+	return t.endAttempt(m, onboarding.Uncertain, onboarding.Result{})
 }
 
 // recoverAll takes back everything that is held: whoever held it is dead. It

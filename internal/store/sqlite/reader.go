@@ -21,8 +21,8 @@ var ErrSchema = errors.New("the store was written by another version of bellhop"
 type Reader struct {
 	view
 
-	mu   sync.Mutex // held while conn is used
-	conn *sqlite.Conn
+	mu   sync.Mutex   // held while conn is used
+	conn *sqlite.Conn // nil after Close
 }
 
 // OpenReader opens the store's file for reading. Path and Policy are required
@@ -57,15 +57,23 @@ const schemaVersion = 1
 func (r *Reader) transaction(ctx context.Context, fn func(*sqlite.Conn) error) (err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.conn == nil {
+		return errors.New("the reader is closed")
+	}
 	r.conn.SetInterrupt(ctx.Done())
 	defer r.conn.SetInterrupt(nil)
 	defer sqlitex.Transaction(r.conn)(&err)
 	return fn(r.conn)
 }
 
-// Close closes the file.
+// Close closes the file. Calling it twice is harmless.
 func (r *Reader) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.conn.Close()
+	if r.conn == nil {
+		return nil
+	}
+	conn := r.conn
+	r.conn = nil
+	return conn.Close()
 }

@@ -25,7 +25,7 @@ func (s *Store) Record(ctx context.Context, c onboarding.Claim, r onboarding.Res
 			err = t.recordCommitted(m, r)
 		case onboarding.Unknown:
 			if r.To != onboarding.Unknown {
-				err = t.recordCommitted(m, r)
+				err = t.recordLate(m, r)
 			}
 		default: // recorded before
 		}
@@ -48,9 +48,24 @@ func (t *tx) recordUncommitted(m *mail, r onboarding.Result) error {
 	return t.save(m)
 }
 
-// recordCommitted ends a claim whose dot may have been written, or learns late
-// what became of one that was unknown.
+// recordCommitted ends a claim whose dot may have been written.
 func (t *tx) recordCommitted(m *mail, r onboarding.Result) error {
+	outcome, err := outcomeOf(r.To)
+	if err != nil {
+		return fmt.Errorf("mail %s: %w", m.id, err)
+	}
+	if outcome != onboarding.Accepted {
+		if err := t.endAttempt(m, outcome, r); err != nil {
+			return err
+		}
+	}
+	t.countClaim(m, r, r.Counts)
+	t.settle(m, r)
+	return t.save(m)
+}
+
+// recordLate learns what became of an attempt that was unknown.
+func (t *tx) recordLate(m *mail, r onboarding.Result) error {
 	outcome, err := outcomeOf(r.To)
 	if err != nil {
 		return fmt.Errorf("mail %s: %w", m.id, err)
@@ -59,19 +74,28 @@ func (t *tx) recordCommitted(m *mail, r onboarding.Result) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(sqlAttemptEnds, string(outcome), counted == 1 || r.Counts, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, m.seq, m.commits)
+	_, err = t.exec(sqlLateAnswer, string(outcome), counted == 1 || r.Counts,
+		r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, m.seq, m.commits)
 	if err != nil {
 		return err
 	}
-	t.countClaim(m, r, r.Counts && counted == 0)
 	m.doubt = false
+	t.countClaim(m, r, r.Counts && counted == 0)
 	t.settle(m, r)
 	return t.save(m)
 }
 
+// endAttempt writes down an attempt that was not simply accepted.
+func (t *tx) endAttempt(m *mail, outcome onboarding.AttemptOutcome, r onboarding.Result) error {
+	_, err := t.exec("INSERT INTO attempts (mail, n, copy, outcome, counted, code, enhanced, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		m.seq, m.commits, m.doubt, string(outcome), r.Counts, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text)
+	m.doubt = outcome == onboarding.Uncertain
+	return err
+}
+
 const (
-	sqlCounted     = "SELECT counted FROM attempts WHERE mail = ? AND n = ?"
-	sqlAttemptEnds = "UPDATE attempts SET outcome = ?, counted = ?, code = ?, enhanced = ?, answer = ? WHERE mail = ? AND n = ?"
+	sqlCounted    = "SELECT counted FROM attempts WHERE mail = ? AND n = ?"
+	sqlLateAnswer = "UPDATE attempts SET outcome = ?, counted = ?, code = ?, enhanced = ?, answer = ? WHERE mail = ? AND n = ?"
 )
 
 func outcomeOf(to onboarding.State) (onboarding.AttemptOutcome, error) {
@@ -108,7 +132,6 @@ func (t *tx) settle(m *mail, r onboarding.Result) {
 	switch {
 	case r.To == onboarding.Sent:
 		m.end(onboarding.Sent, t.now, "")
-		m.reply = onboarding.Reply{}
 	case r.To == onboarding.Unknown:
 		m.toUnknown(t.policy, t.now, r.Reason)
 	case m.calledOff:

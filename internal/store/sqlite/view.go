@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"bellhop/internal/onboarding"
@@ -118,32 +117,25 @@ func (v *view) DeadMails(ctx context.Context, after string, limit int) (mails []
 }
 
 const (
-	sqlAudit = `SELECT seq, id, state, at, (SELECT beat FROM incarnations WHERE id = holder)
+	sqlAudit = `SELECT seq, id, state, at, commits, doubt, (SELECT beat FROM incarnations WHERE id = holder)
 		FROM mails WHERE seq > ? ORDER BY seq LIMIT ?`
-	sqlAuditAttempts = "SELECT mail, outcome, copy FROM attempts WHERE mail > ? AND mail <= ? ORDER BY mail, n"
+	sqlAuditAttempts = `SELECT mail, outcome, copy FROM attempts
+		WHERE mail > ? AND mail <= (SELECT max(seq) FROM (SELECT seq FROM mails WHERE seq > ? ORDER BY seq LIMIT ?))
+		ORDER BY mail, n`
 )
 
 // Audit implements [onboarding.Operator].
 func (v *view) Audit(ctx context.Context, after int64, limit int) (rows []onboarding.AuditRow, err error) {
 	err = v.read(ctx, func(conn *sqlite.Conn) error {
-		t := &tx{conn: conn, now: v.now().UnixMilli(), policy: v.policy}
-		_, err := query(conn, sqlAudit, func(r *row) error {
-			rows = append(rows, t.auditRow(r))
-			return nil
-		}, after, limit)
-		if err != nil || len(rows) == 0 {
+		attempts, err := auditAttempts(conn, after, limit)
+		if err != nil {
 			return err
 		}
-		i := 0
-		_, err = query(conn, sqlAuditAttempts, func(r *row) error {
-			number := r.int()
-			for rows[i].Number < number {
-				i++
-			}
-			rows[i].Attempts = append(rows[i].Attempts,
-				onboarding.AuditAttempt{Outcome: onboarding.AttemptOutcome(r.text()), Copy: r.bool()})
+		t := &tx{conn: conn, now: v.now().UnixMilli(), policy: v.policy}
+		_, err = query(conn, sqlAudit, func(r *row) error {
+			rows = append(rows, t.auditRow(r, attempts))
 			return nil
-		}, after, rows[len(rows)-1].Number)
+		}, after, limit)
 		return err
 	})
 	if err != nil {
@@ -152,15 +144,35 @@ func (v *view) Audit(ctx context.Context, after int64, limit int) (rows []onboar
 	return rows, nil
 }
 
-func (t *tx) auditRow(r *row) onboarding.AuditRow {
+// auditAttempts reads the attempts of the mails that come next.
+func auditAttempts(conn *sqlite.Conn, after int64, limit int) (map[int64][]onboarding.AuditAttempt, error) {
+	attempts := map[int64][]onboarding.AuditAttempt{}
+	_, err := query(conn, sqlAuditAttempts, func(r *row) error {
+		mail := r.int()
+		attempts[mail] = append(attempts[mail],
+			onboarding.AuditAttempt{Outcome: onboarding.AttemptOutcome(r.text()), Copy: r.bool()})
+		return nil
+	}, after, after, limit)
+	return attempts, err
+}
+
+func (t *tx) auditRow(r *row, attempts map[int64][]onboarding.AuditAttempt) onboarding.AuditRow {
 	a := onboarding.AuditRow{Number: r.int(), ID: onboarding.MailID(r.text()), State: onboarding.State(r.text())}
-	at, beat := r.int(), r.int()
+	at, commits, doubt, beat := r.int(), int(r.int()), r.bool(), r.int()
 	switch {
 	case a.State == onboarding.Unknown:
 		a.Held = at == 0
 	case at != 0:
 		a.Overdue = since(t.now, at)
 		a.HolderAlive = a.State.Held() && t.fresh(beat)
+	}
+	a.Attempts = attempts[a.Number]
+	if commits > len(a.Attempts) { // the one without a row
+		last := onboarding.AuditAttempt{Outcome: onboarding.Accepted, Copy: doubt}
+		if a.State == onboarding.Committing {
+			last.Outcome = ""
+		}
+		a.Attempts = append(a.Attempts, last)
 	}
 	return a
 }
@@ -178,7 +190,7 @@ func (v *view) MissingMails(ctx context.Context, after int64, limit int) (ids []
 			scanned = r.int()
 			id := r.text()
 			if hasMail := r.bool(); !hasMail {
-				ids = append(ids, strings.Clone(id))
+				ids = append(ids, id)
 			}
 			return nil
 		}, after, limit)

@@ -90,14 +90,14 @@ func personNotThere(w *world) {
 func acceptConcurrently(w *world) {
 	const callers, each = 8, 8
 	var group sync.WaitGroup
-	for range callers {
+	for i := range callers {
 		forms := make([]signup.Acceptance, each)
-		for i := range forms {
-			forms[i] = w.acceptance()
+		for j := range forms {
+			forms[j] = w.acceptance()
 		}
 		group.Go(func() {
 			for _, a := range forms {
-				if _, _, err := w.Store.Accept(w.ctx, a); err != nil {
+				if _, _, err := w.caller(i).Accept(w.ctx, a); err != nil {
 					w.Error(err)
 				}
 			}
@@ -144,7 +144,7 @@ func sharedKey(w *world) {
 	var group sync.WaitGroup
 	for i := range callers {
 		group.Go(func() {
-			secret, err := w.Store.SharedKey(w.ctx, "pending", []byte{byte(i), 1, 2, 3})
+			secret, err := w.caller(i).SharedKey(w.ctx, "pending", []byte{byte(i), 1, 2, 3})
 			if err != nil {
 				w.Error(err)
 			}

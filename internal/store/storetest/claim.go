@@ -255,9 +255,9 @@ func raceForClaims(w *world, claim func(i int) onboarding.Claim) int {
 		c := claim(i)
 		group.Go(func() {
 			<-start
-			h, err := w.Store.Claim(w.ctx, c)
+			h, err := w.caller(i).Claim(w.ctx, c)
 			if err == nil {
-				err = w.Store.Committing(w.ctx, c, rendered(h))
+				err = w.caller(i).Committing(w.ctx, c, rendered(h))
 				won.Add(1)
 			}
 			if err != nil && !errors.Is(err, onboarding.ErrRefused) {

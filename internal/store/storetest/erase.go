@@ -9,6 +9,7 @@ import (
 var eraseTests = []test{
 	{name: "ThePersonIsGone", run: erasePerson},
 	{name: "I5_EveryMailIsCalledOff", run: eraseCancels},
+	{name: "WhatServersSaidIsGoneToo", run: eraseAnswers},
 	{name: "TheHolderFindsOutAtCheck", run: eraseCommitting},
 	{name: "NothingCanBeReplayedAfterwards", run: eraseForbidsReplay},
 	{name: "TheIdempotencyKeyIsForgotten", run: eraseForgetsKey},
@@ -44,6 +45,18 @@ func eraseCancels(w *world) {
 		w.erase(id)
 		w.isIn(id, state)
 	}
+}
+
+func eraseAnswers(w *world) {
+	h := w.committing(w.accept())
+	r := to(onboarding.Failed)
+	r.Reply = onboarding.Reply{Phase: "dot", Code: 550, Enhanced: "5.1.1", Text: "no such user here"}
+	w.record(h.Claim, r)
+	w.erase(h.Claim.Mail)
+	dead, _, err := w.Store.DeadMails(w.ctx, "", 10)
+	w.must(err)
+	r.Reply.Text = ""
+	equal(w, "what is left of the reply", dead[0].Reply, r.Reply)
 }
 
 func eraseCommitting(w *world) {

@@ -81,7 +81,7 @@ func conflictFailsAlone(w *world) {
 		if i%2 == 1 {
 			a = withKey(a, 1)
 		}
-		group.Go(func() { _, _, errs[i] = w.Store.Accept(w.ctx, a) })
+		group.Go(func() { _, _, errs[i] = w.caller(i).Accept(w.ctx, a) })
 	}
 	group.Wait()
 	for i, err := range errs {
@@ -104,7 +104,7 @@ func repeatConcurrently(w *world) {
 		b := withKey(w.acceptance(), 1)
 		b.Person.First, b.Person.Last, b.Person.Address = a.Person.First, a.Person.Last, a.Person.Address
 		group.Go(func() {
-			p, repeated, err := w.Store.Accept(w.ctx, b)
+			p, repeated, err := w.caller(i).Accept(w.ctx, b)
 			if err != nil {
 				w.Error(err)
 			}

@@ -47,6 +47,9 @@ type Features struct {
 type Harness struct {
 	// Store is open.
 	Store Store
+	// Others are further processes that have the same store open; none if it
+	// has a sole owner. Concurrent callers are spread over all of them.
+	Others []Store
 	// Now reads the store's clock.
 	Now func() time.Time
 	// Advance moves the store's clock; back, if d is negative.
@@ -86,10 +89,12 @@ func Run(t *testing.T, f Features, open Open) {
 	} {
 		t.Run(topic.name, func(t *testing.T) {
 			for _, test := range topic.tests {
-				if test.needs != nil && !test.needs(f) {
-					continue
-				}
-				t.Run(test.name, func(t *testing.T) { test.run(newWorld(t, open, onboarding.DefaultPolicy())) })
+				t.Run(test.name, func(t *testing.T) {
+					if test.needs != nil && !test.needs(f) {
+						t.Skip("the store does not declare the feature")
+					}
+					test.run(newWorld(t, open, onboarding.DefaultPolicy()))
+				})
 			}
 		})
 	}
@@ -100,6 +105,14 @@ type test struct {
 	name  string
 	run   func(*world)
 	needs func(Features) bool // nil: every store can
+}
+
+// caller is the store as one of several concurrent callers sees it.
+func (w *world) caller(i int) Store {
+	if i %= len(w.Others) + 1; i > 0 {
+		return w.Others[i-1]
+	}
+	return w.Store
 }
 
 func soleOwner(f Features) bool { return f.SoleOwner }

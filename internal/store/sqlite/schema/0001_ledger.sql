@@ -47,7 +47,7 @@ CREATE TABLE mails (
   minted_at  INTEGER NOT NULL DEFAULT 0,
   body_hash  BLOB NOT NULL DEFAULT x'',
   copies     INTEGER NOT NULL DEFAULT 0, -- how many were made after an unknown
-  doubt      INTEGER NOT NULL DEFAULT 0 CHECK (doubt IN (0, 1)), -- the latest one ended unknown
+  doubt      INTEGER NOT NULL DEFAULT 0 CHECK (doubt IN (0, 1)), -- the one before the one under way, or before the next, ended unknown
   called_off INTEGER NOT NULL DEFAULT 0 CHECK (called_off IN (0, 1)),
 
   -- How it ends.
@@ -56,7 +56,7 @@ CREATE TABLE mails (
   expires    INTEGER NOT NULL DEFAULT 1 CHECK (expires IN (0, 1)), -- whether that still matters
   dead_since INTEGER,                    -- given up, or unknown and held
   reason     TEXT NOT NULL DEFAULT '',
-  phase      TEXT NOT NULL DEFAULT '',   -- the server's last answer, if it was not the acceptance
+  phase      TEXT NOT NULL DEFAULT '',   -- the server's last answer
   code       INTEGER NOT NULL DEFAULT 0,
   enhanced   TEXT NOT NULL DEFAULT '',
   answer     TEXT NOT NULL DEFAULT '',
@@ -82,16 +82,19 @@ CREATE INDEX mails_at ON mails (state, lane, at) WHERE at IS NOT NULL;
 CREATE INDEX mails_expires_at ON mails (expires_at) WHERE expires = 1;
 CREATE INDEX mails_dead_since ON mails (dead_since) WHERE dead_since IS NOT NULL;
 
--- One row per attempt that reached committing.
+-- The attempts that reached committing and ended otherwise than accepted. One
+-- that is under way or was accepted at once has no row, which is what nearly
+-- every mail comes to: it is the one by which mails.commits is more than the
+-- rows here, and the mail's state and answer are its own.
 CREATE TABLE attempts (
   mail     INTEGER NOT NULL REFERENCES mails (seq),
   n        INTEGER NOT NULL,
   copy     INTEGER NOT NULL CHECK (copy IN (0, 1)),    -- made after an unknown
-  outcome  TEXT NOT NULL DEFAULT '',                   -- accepted, undelivered, unknown; '' for none yet
-  counted  INTEGER NOT NULL DEFAULT 0 CHECK (counted IN (0, 1)),
-  code     INTEGER NOT NULL DEFAULT 0,                 -- the server's answer
-  enhanced TEXT NOT NULL DEFAULT '',
-  answer   TEXT NOT NULL DEFAULT '',
+  outcome  TEXT NOT NULL CHECK (outcome <> ''),        -- undelivered, unknown; or accepted, as a late answer told
+  counted  INTEGER NOT NULL CHECK (counted IN (0, 1)), -- in mails.attempts
+  code     INTEGER NOT NULL,                           -- the server's answer
+  enhanced TEXT NOT NULL,
+  answer   TEXT NOT NULL,
   PRIMARY KEY (mail, n)
 ) STRICT, WITHOUT ROWID;
 
