@@ -96,7 +96,7 @@ type running struct {
 	Service
 	drain chan struct{}
 	cut   context.CancelFunc // ends Run's context
-	done  chan struct{} // closed when Run has returned and err is set
+	done  chan struct{}      // closed when Run has returned and err is set
 	err   error
 }
 
