@@ -76,7 +76,7 @@ func (p Program) build(ctx context.Context, cfg *config.Serve) (_ *house, err er
 			err = errors.Join(err, h.close())
 		}
 	}()
-	templates, err := mail.LoadTemplates(cfg.MailTemplates)
+	post, err := newPost(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (p Program) build(ctx context.Context, cfg *config.Serve) (_ *house, err er
 		return nil, fmt.Errorf("register this process: %w", err)
 	}
 	h.relay = onboarding.NewRelay(h.store, h.queue, h.policy, h.self, h.log)
-	if err := h.buildSender(ctx, templates); err != nil {
+	if err := h.buildSender(ctx, post); err != nil {
 		return nil, err
 	}
 	h.watchMetrics()
@@ -120,12 +120,8 @@ func (h *house) listen() (err error) {
 	return err
 }
 
-func (h *house) buildSender(ctx context.Context, templates *mail.Templates) error {
-	from, err := mail.ParseFrom(h.cfg.MailFrom)
-	if err != nil {
-		return fmt.Errorf("--mail-from: %w", err)
-	}
-	renderer, err := mail.NewRenderer(templates, from, h.publicURL.String())
+func (h *house) buildSender(ctx context.Context, post post) error {
+	renderer, err := mail.NewRenderer(post.templates, post.from, h.publicURL.String())
 	if err != nil {
 		return err
 	}
@@ -133,7 +129,7 @@ func (h *house) buildSender(ctx context.Context, templates *mail.Templates) erro
 	if err != nil {
 		return fmt.Errorf("read the mint key: %w", err)
 	}
-	if h.transport, err = newTransport(h.cfg, h.dir); err != nil {
+	if h.transport, err = post.transport(h.dir); err != nil {
 		return err
 	}
 	h.sender = onboarding.NewSender(onboarding.SenderDeps{

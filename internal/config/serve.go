@@ -20,7 +20,7 @@ type Serve struct {
 
 	Data
 
-	SMTP            SMTPURL `name:"smtp" var:"BELLHOP_SMTP" secret:"" placeholder:"URL" group:"server" help:"Where mails go. mailbox keeps them for you to read at /mailbox. smtp://user:password@host:587 sends them, and insists on STARTTLS unless the host is this machine or the URL ends in ?tls=none. smtps://host:465 is TLS from the start." fallback:"mailbox"`
+	SMTP            SMTPURL `name:"smtp" var:"BELLHOP_SMTP" secret:"" placeholder:"URL" group:"server" help:"Where mails go. mailbox keeps them for you to read at /mailbox. smtp://user:password@host:587 sends them, and insists on STARTTLS unless the host is this machine (?tls=starttls insists there, too) or the URL ends in ?tls=none. smtps://host:465 is TLS from the start." fallback:"mailbox"`
 	MailboxPublic   bool    `name:"mailbox-public" var:"BELLHOP_MAILBOX_PUBLIC" group:"server" help:"Show /mailbox even when --listen is open to other machines. Whoever can connect can then read every mail."`
 	SMTPConnections int     `name:"smtp-connections" var:"BELLHOP_SMTP_CONNECTIONS" default:"16" placeholder:"N" group:"server" help:"How many connections to the mail server are kept and used at once (1 to 1000)."`
 	SMTPRate        Rate    `name:"smtp-rate" var:"BELLHOP_SMTP_RATE" default:"unlimited" placeholder:"N" group:"server" help:"The most mails to hand over in a second, for servers that set a limit. 0.5 is one every two seconds."`
@@ -64,7 +64,7 @@ func (s *Serve) BaseURL(bound net.Addr) string {
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // advise returns warnings about settings that are valid and yet odd.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strconv"
-	"strings"
 )
 
 // SMTPURL says where mails go. It may hold a password, so it never prints
@@ -80,10 +80,13 @@ func (u SMTPURL) check() (problem, remedy string) {
 		return "the URL names no host", smtpExample
 	case !validPort(parsed.Port()):
 		return "the port is not a number from 1 to 65535", smtpExample
-	case strings.Trim(parsed.Path, "/") != "" || parsed.Fragment != "":
-		return "nothing may follow the port but ?tls=none", smtpExample + "; in a password / is written %2F and # is written %23"
+	case parsed.Path != "" && parsed.Path != "/" || parsed.Fragment != "":
+		return "nothing may follow the port but ?tls=", smtpExample + "; in a password / is written %2F and # is written %23"
 	}
-	return checkTLS(parsed)
+	if problem, remedy = checkTLS(parsed); problem != "" {
+		return problem, remedy
+	}
+	return checkLogin(parsed)
 }
 
 func checkTLS(parsed *url.URL) (problem, remedy string) {
@@ -91,12 +94,24 @@ func checkTLS(parsed *url.URL) (problem, remedy string) {
 	tls := query["tls"]
 	delete(query, "tls")
 	switch {
-	case err != nil || len(query) > 0 || len(tls) > 1 || len(tls) == 1 && tls[0] != "none":
-		return "the only option a mail server URL takes is ?tls=none", "remove what else follows the question mark; in a password ? is written %3F"
-	case len(tls) == 1 && parsed.Scheme == "smtps":
-		return "smtps:// is TLS and ?tls=none says no TLS", "remove ?tls=none, or write smtp://"
-	case parsed.User != nil && parsed.User.Username() == "":
+	case err != nil || len(query) > 0 || len(tls) > 1 || len(tls) == 1 && !slices.Contains([]string{"starttls", "implicit", "none"}, tls[0]):
+		return "the only option a mail server URL takes is one tls=starttls, implicit or none", "remove what else follows the question mark; in a password ? is written %3F"
+	case len(tls) == 1 && parsed.Scheme == "smtps" && tls[0] != "implicit":
+		return "smtps:// is TLS from the start and ?tls=" + tls[0] + " is not", "remove the option, or write smtp://"
+	}
+	return "", ""
+}
+
+func checkLogin(parsed *url.URL) (problem, remedy string) {
+	user := parsed.User.Username()
+	password, _ := parsed.User.Password()
+	switch {
+	case user == "" && password != "":
 		return "the URL has a password and no user", smtpExample
+	case user != "" && password == "":
+		return "the URL has a user and no password", smtpExample
+	case user != "" && parsed.Query().Get("tls") == "none" && !loopback(parsed.Hostname()):
+		return "user and password are never sent without TLS to another machine", "remove ?tls=none, or the user and password"
 	}
 	return "", ""
 }

@@ -167,7 +167,11 @@ func TestSMTPURL(t *testing.T) {
 		{"smtp://host", "smtp://host", ""},
 		{"smtp://user:hunter2@host:587", "smtp://***@host:587", ""},
 		{"smtps://user:hunter2@host:465", "smtps://***@host:465", ""},
-		{"smtp://user:hunter2@host?tls=none", "smtp://***@host", ""},
+		{"smtp://user:hunter2@LOCALHOST?tls=none", "smtp://***@LOCALHOST", ""},
+		{"smtp://user:hunter2@localhost?tls=starttls", "smtp://***@localhost", ""},
+		{"smtp://host?tls=none", "smtp://host", ""},
+		{"smtp://host?tls=implicit", "smtp://host", ""},
+		{"smtps://host?tls=implicit", "smtps://host", ""},
 		{"smtp://user:hun%40ter2@[::1]:25/", "smtp://***@[::1]:25", ""},
 		{"smtp://user:hunt@er2@host", "smtp://***@host", ""},
 		{"smtp://user:hun/ter2@host", "***", "not a URL"},
@@ -183,7 +187,12 @@ func TestSMTPURL(t *testing.T) {
 		{"smtp://:hunter2@host", "***", "no user"},
 		{"smtp://host?tls=off", "***", "the only option"},
 		{"smtp://host?tls=none&timeout=1s", "***", "the only option"},
+		{"smtp://host?tls=none&tls=none", "***", "the only option"},
 		{"smtps://host?tls=none", "***", "smtps:// is TLS"},
+		{"smtps://host?tls=starttls", "***", "smtps:// is TLS"},
+		{"smtp://user:hunter2@host?tls=none", "***", "never sent without TLS"},
+		{"smtp://user@host", "***", "no password"},
+		{"smtp://host//", "***", "nothing may follow the port"},
 	} {
 		t.Run(test.url, func(t *testing.T) {
 			got := faults(t, []string{"BELLHOP_SMTP=" + test.url}, "serve")
