@@ -164,6 +164,8 @@ type LaneProgress struct {
 	// Arrived is when the latest-sent message that has arrived was sent; zero
 	// for none since the store was created.
 	Arrived time.Time
+	// Attended tells that some incarnation's heartbeat is good.
+	Attended bool
 }
 
 // Swept counts what one sweep did.
@@ -287,7 +289,7 @@ type AuditRow struct {
 	HolderAlive bool
 	// Overdue is how long a mail that should have moved has not: a due mail
 	// past its due time, a queued one since it was queued, a held one since it
-	// was claimed. 0 for others.
+	// was claimed or, if later, since its holder's last heartbeat. 0 for others.
 	Overdue time.Duration
 	// Held tells, for an unknown, that no rule will move it.
 	Held bool

@@ -160,7 +160,7 @@ func (v *verifier) stuck(row AuditRow) bool {
 		return true
 	}
 	lane := v.lanes[purpose.Lane()]
-	if lane.Now.Sub(lane.Arrived) > v.policy.StaleAfter {
+	if !lane.Attended || lane.Now.Sub(lane.Arrived) > v.policy.StaleAfter {
 		return false
 	}
 	switch row.State {

@@ -50,7 +50,7 @@ func TestVerifyNamesEveryFault(t *testing.T) {
 	left.Overdue = time.Hour
 	l := &rows{
 		books: Books{Accepted: 13},
-		lane:  LaneProgress{Now: now, Arrived: now.Add(-time.Second)},
+		lane:  LaneProgress{Now: now, Arrived: now.Add(-time.Second), Attended: true},
 		audit: []AuditRow{
 			row(1, Sent, ok),
 			row(2, Sent, undelivered, ok),
@@ -91,9 +91,30 @@ func TestVerifyNamesEveryFault(t *testing.T) {
 func TestVerifyCallsNothingStuckInAStillLane(t *testing.T) {
 	left := row(1, Queued)
 	left.Overdue = time.Hour
-	l := &rows{books: Books{Accepted: 1}, lane: LaneProgress{Now: time.Now()}, audit: []AuditRow{left}}
+	l := &rows{books: Books{Accepted: 1}, lane: LaneProgress{Now: time.Now(), Attended: true}, audit: []AuditRow{left}}
 	r, err := Verify(t.Context(), l, DefaultPolicy())
 	if err != nil || !r.OK {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// A process that was killed with mails in its hands leaves nobody stuck: nothing
+// runs that could have recovered them.
+func TestVerifyCallsNothingStuckAfterAKill(t *testing.T) {
+	held, left, waiting := row(1, Committing, AuditAttempt{}), row(2, Queued), row(3, Due)
+	held.Overdue, left.Overdue, waiting.Overdue = 5*time.Minute, 5*time.Minute, 5*time.Minute
+	now := time.Now()
+	l := &rows{
+		books: Books{Accepted: 3}, lane: LaneProgress{Now: now, Arrived: now.Add(-30 * time.Second)},
+		audit: []AuditRow{held, left, waiting},
+	}
+	r, err := Verify(t.Context(), l, DefaultPolicy())
+	if err != nil || !r.OK {
+		t.Errorf("%+v, %v", r, err)
+	}
+	l.lane.Attended = true
+	r, err = Verify(t.Context(), l, DefaultPolicy())
+	if err != nil || len(r.Stuck) != 3 {
+		t.Errorf("with somebody at work: %+v, %v, want all three stuck", r, err)
 	}
 }

@@ -50,19 +50,26 @@ func (v *view) Books(ctx context.Context) (onboarding.Books, error) {
 // Lane implements [onboarding.Outbox].
 func (v *view) Lane(ctx context.Context, lane onboarding.Lane) (onboarding.LaneProgress, error) {
 	var c counts
+	var attended int64
+	now, dead := v.now().UnixMilli(), ms(v.policy.DeadAfter)
 	err := v.read(ctx, func(conn *sqlite.Conn) (err error) {
-		c, err = loadCounts(conn)
+		if c, err = loadCounts(conn); err != nil {
+			return err
+		}
+		attended, _, err = one(conn, sqlAttended, now-dead, now+dead)
 		return err
 	})
 	if err != nil {
 		return onboarding.LaneProgress{}, fmt.Errorf("read lane progress: %w", err)
 	}
-	p := onboarding.LaneProgress{Now: time.UnixMilli(v.now().UnixMilli()), Queued: c[mailsIn(lane, onboarding.Queued)]}
+	p := onboarding.LaneProgress{Now: time.UnixMilli(now), Queued: c[mailsIn(lane, onboarding.Queued)], Attended: attended != 0}
 	if at := c[arrived(lane)]; at > 0 {
 		p.Arrived = time.UnixMilli(at)
 	}
 	return p, nil
 }
+
+const sqlAttended = "SELECT EXISTS (SELECT 1 FROM incarnations WHERE beat BETWEEN ? AND ?)"
 
 const sqlOldestDue = "SELECT min(at) FROM mails WHERE state = 'due' AND lane = ? AND at IS NOT NULL"
 
@@ -163,6 +170,9 @@ func (t *tx) auditRow(r *row, attempts map[int64][]onboarding.AuditAttempt) onbo
 	case a.State == onboarding.Unknown:
 		a.Held = at == 0
 	case at != 0:
+		if a.State.Held() {
+			at = max(at, beat)
+		}
 		a.Overdue = since(t.now, at)
 		a.HolderAlive = a.State.Held() && t.fresh(beat)
 	}

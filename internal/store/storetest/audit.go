@@ -64,10 +64,16 @@ func auditHolder(w *world) {
 		equal(w, "holder alive", w.row(id).HolderAlive, true)
 	}
 	equal(w, "holder of none alive", w.row(due).HolderAlive, false)
+	equal(w, "lane attended", w.lane(onboarding.Urgent).Attended, true)
+	w.live(time.Minute, me)
 	w.Advance(w.policy.DeadAfter + time.Second)
 	for _, id := range []onboarding.MailID{sending, committing} {
 		equal(w, "holder alive", w.row(id).HolderAlive, false)
+		equal(w, "overdue since the last heartbeat", w.row(id).Overdue, w.policy.DeadAfter+time.Second)
 	}
+	equal(w, "lane attended by the dead", w.lane(onboarding.Urgent).Attended, false)
+	w.heartbeat(other)
+	equal(w, "lane attended by another", w.lane(onboarding.Urgent).Attended, true)
 }
 
 func auditAttempts(w *world) {
