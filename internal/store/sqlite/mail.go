@@ -83,11 +83,7 @@ const (
 
 // mail loads the mail of an id, or nil if there is none.
 func (t *tx) mail(id onboarding.MailID) (*mail, error) {
-	return t.oneMail("id = ?", string(id))
-}
-
-func (t *tx) oneMail(where string, args ...any) (*mail, error) {
-	found, err := t.mails(where, args...)
+	found, err := t.mails("id = ?", string(id))
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -98,14 +94,13 @@ func (t *tx) oneMail(where string, args ...any) (*mail, error) {
 // changed, so that a change cannot move a row under the query's feet.
 func (t *tx) mails(where string, args ...any) (found []*mail, err error) {
 	_, err = query(t.conn, selectMail+where, func(r *row) error {
-		m, err := scanMail(r)
-		found = append(found, m)
-		return err
+		found = append(found, scanMail(r))
+		return nil
 	}, args...)
 	return found, err
 }
 
-func scanMail(r *row) (*mail, error) {
+func scanMail(r *row) *mail {
 	m := &mail{
 		seq: r.int(), id: onboarding.MailID(r.text()), lane: onboarding.Lane(r.text()), created: r.int(),
 		place: place{
@@ -124,7 +119,7 @@ func scanMail(r *row) (*mail, error) {
 		},
 	}
 	m.loaded.place, m.loaded.latest, m.loaded.ending = m.place, m.latest, m.ending
-	return m, nil
+	return m
 }
 
 // save writes what a step changed, and moves the mail in the counts.

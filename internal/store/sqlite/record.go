@@ -43,7 +43,7 @@ func (t *tx) recordUncommitted(m *mail, r onboarding.Result) error {
 	if r.To != onboarding.Due && r.To != onboarding.Failed {
 		return fmt.Errorf("mail %s is not committing: it can become due or failed, not %s", m.id, r.To)
 	}
-	t.countClaim(m, r, r.Counts)
+	m.countClaim(r, r.Counts)
 	t.settle(m, r)
 	return t.save(m)
 }
@@ -59,7 +59,7 @@ func (t *tx) recordCommitted(m *mail, r onboarding.Result) error {
 			return err
 		}
 	}
-	t.countClaim(m, r, r.Counts)
+	m.countClaim(r, r.Counts)
 	t.settle(m, r)
 	return t.save(m)
 }
@@ -74,13 +74,12 @@ func (t *tx) recordLate(m *mail, r onboarding.Result) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(sqlLateAnswer, string(outcome), counted == 1 || r.Counts,
-		r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, m.seq, m.commits)
+	_, err = t.exec(sqlLateAnswer, string(outcome), r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, m.seq, m.commits)
 	if err != nil {
 		return err
 	}
 	m.doubt = false
-	t.countClaim(m, r, r.Counts && counted == 0)
+	m.countClaim(r, r.Counts && counted == 0)
 	t.settle(m, r)
 	return t.save(m)
 }
@@ -95,7 +94,7 @@ func (t *tx) endAttempt(m *mail, outcome onboarding.AttemptOutcome, r onboarding
 
 const (
 	sqlCounted    = "SELECT counted FROM attempts WHERE mail = ? AND n = ?"
-	sqlLateAnswer = "UPDATE attempts SET outcome = ?, counted = ?, code = ?, enhanced = ?, answer = ? WHERE mail = ? AND n = ?"
+	sqlLateAnswer = "UPDATE attempts SET outcome = ?, code = ?, enhanced = ?, answer = ? WHERE mail = ? AND n = ?"
 )
 
 func outcomeOf(to onboarding.State) (onboarding.AttemptOutcome, error) {
@@ -112,7 +111,7 @@ func outcomeOf(to onboarding.State) (onboarding.AttemptOutcome, error) {
 
 // countClaim counts the attempt, and forgets the claims without an outcome: a
 // drained one was not used, any other has an outcome now.
-func (t *tx) countClaim(m *mail, r onboarding.Result, counts bool) {
+func (m *mail) countClaim(r onboarding.Result, counts bool) {
 	if counts {
 		m.attempts++
 	}

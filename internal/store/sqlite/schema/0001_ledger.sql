@@ -91,7 +91,7 @@ CREATE TABLE attempts (
   n        INTEGER NOT NULL,
   copy     INTEGER NOT NULL CHECK (copy IN (0, 1)),    -- made after an unknown
   outcome  TEXT NOT NULL CHECK (outcome <> ''),        -- undelivered, unknown; or accepted, as a late answer told
-  counted  INTEGER NOT NULL CHECK (counted IN (0, 1)), -- in mails.attempts
+  counted  INTEGER NOT NULL CHECK (counted IN (0, 1)), -- in mails.attempts, before any late answer
   code     INTEGER NOT NULL,                           -- the server's answer
   enhanced TEXT NOT NULL,
   answer   TEXT NOT NULL,
