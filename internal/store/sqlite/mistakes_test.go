@@ -178,8 +178,8 @@ func (r *recorder) Helper()                        {}
 func (r *recorder) Name() string                   { return r.name }
 func (r *recorder) Logf(string, ...any)            {}
 func (r *recorder) Log(...any)                     {}
-func (r *recorder) Skipf(string, ...any)           { r.SkipNow() }
-func (r *recorder) Skip(...any)                    { r.SkipNow() }
+func (r *recorder) Skipf(string, ...any)           { runtime.Goexit() }
+func (r *recorder) Skip(...any)                    { runtime.Goexit() }
 func (r *recorder) SkipNow()                       { runtime.Goexit() }
 func (r *recorder) Errorf(format string, a ...any) { r.note(fmt.Sprintf(format, a...)) }
 func (r *recorder) Error(a ...any)                 { r.note(fmt.Sprint(a...)) }
