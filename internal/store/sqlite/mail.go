@@ -43,7 +43,7 @@ type latest struct {
 	mintedAt  int64
 	bodyHash  [32]byte
 	copies    int64
-	doubt     bool // the one before the one under way, or before the next, ended unknown
+	doubt     bool // an earlier one ended unknown, and what became of it was never learnt
 	calledOff bool
 }
 

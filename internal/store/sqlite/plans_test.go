@@ -24,7 +24,7 @@ func TestNoStatementScansMails(t *testing.T) {
 	defer s.Close()
 	statements := []string{
 		sqlDue, sqlRelayed, sqlNextPause, sqlNextExpiry, sqlOldestDue, sqlDead, sqlAudit, sqlAuditAttempts, sqlMissing,
-		sqlPersonOfKey, sqlEmail, sqlCounted, sqlLateAnswer, sqlForgetKeys,
+		sqlPersonOfKey, sqlEmail, sqlEnded, sqlDoubts, sqlLateAnswer, sqlForgetKeys,
 		sqlForgetAnswers, sqlForgetAttemptAnswers,
 	}
 	for _, where := range []string{

@@ -70,30 +70,51 @@ func (t *tx) recordLate(m *mail, r onboarding.Result) error {
 	if err != nil {
 		return fmt.Errorf("mail %s: %w", m.id, err)
 	}
-	counted, _, err := one(t.conn, sqlCounted, m.seq, m.commits)
+	before, _, err := one(t.conn, sqlEnded, m.seq, m.commits)
 	if err != nil {
 		return err
 	}
+	counted, copied := before&1 != 0, before&2 != 0
 	_, err = t.exec(sqlLateAnswer, string(outcome), r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, m.seq, m.commits)
 	if err != nil {
 		return err
 	}
-	m.doubt = false
-	m.countClaim(r, r.Counts && counted == 0)
+	if copied && outcome == onboarding.Undelivered {
+		t.uncountCopy(m)
+	}
+	left, _, err := one(t.conn, sqlDoubts, m.seq, string(onboarding.Uncertain))
+	if err != nil {
+		return err
+	}
+	m.doubt = left > 0
+	m.countClaim(r, r.Counts && !counted)
 	t.settle(m, r)
 	return t.save(m)
 }
 
-// endAttempt writes down an attempt that was not simply accepted.
+// endAttempt writes down an attempt that was not simply accepted. Once one has
+// ended unknown the doubt stays, whatever becomes of the attempts after it: the
+// person may have that first mail, and must not get another link. A copy that
+// was certainly not delivered is none.
 func (t *tx) endAttempt(m *mail, outcome onboarding.AttemptOutcome, r onboarding.Result) error {
 	_, err := t.exec("INSERT INTO attempts (mail, n, copy, outcome, counted, code, enhanced, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		m.seq, m.commits, m.doubt, string(outcome), r.Counts, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text)
-	m.doubt = outcome == onboarding.Uncertain
+	if m.doubt && outcome == onboarding.Undelivered {
+		t.uncountCopy(m)
+	}
+	m.doubt = m.doubt || outcome == onboarding.Uncertain
 	return err
 }
 
+// uncountCopy takes back what Committing counted.
+func (t *tx) uncountCopy(m *mail) {
+	m.copies--
+	t.counts[copies]--
+}
+
 const (
-	sqlCounted    = "SELECT counted FROM attempts WHERE mail = ? AND n = ?"
+	sqlEnded      = "SELECT counted + 2 * copy FROM attempts WHERE mail = ? AND n = ?"
+	sqlDoubts     = "SELECT count(*) FROM attempts WHERE mail = ? AND outcome = ?"
 	sqlLateAnswer = "UPDATE attempts SET outcome = ?, code = ?, enhanced = ?, answer = ? WHERE mail = ? AND n = ?"
 )
 

@@ -87,7 +87,7 @@ func auditAttempts(w *world) {
 	want := []onboarding.AuditAttempt{
 		{Outcome: onboarding.Uncertain},
 		{Outcome: onboarding.Undelivered, Copy: true},
-		{Outcome: onboarding.Accepted},
+		{Outcome: onboarding.Accepted, Copy: true},
 	}
 	got := w.row(id).Attempts
 	equal(w, "attempts", len(got), len(want))

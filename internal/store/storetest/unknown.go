@@ -14,7 +14,7 @@ var unknownTests = []test{
 	{name: "HeldOnceThePolicyAllowsNoMoreCopies", run: unknownHeld},
 	{name: "A6_3_HeldAtOnceWhenThePolicyAllowsNone", run: unknownNeverCopied},
 	{name: "AnExpiredOneIsHeld", run: unknownExpiredHeld},
-	{name: "ACopyThatWasCertainlyNotDeliveredEndsTheDoubt", run: copyUndelivered},
+	{name: "I5_ACopyThatWasNotDeliveredLeavesTheDoubtAndIsNotCounted", run: copyUndelivered},
 	{name: "ALateReplyTurnsItIntoSomethingBetter", run: lateReply},
 	{name: "ALateReplyAfterRecoveryToo", run: lateReplyAfterRecovery},
 	{name: "ALateReplyCountsItsAttemptOnce", run: lateReplyCounts},
@@ -127,9 +127,13 @@ func unknownExpiredHeld(w *world) {
 func copyUndelivered(w *world) {
 	id := w.copyDue()
 	w.record(w.committing(id).Claim, to(onboarding.Due))
-	h := w.claim(id)
-	equal(w, "copy", h.Copy, false)
-	equal(w, "mint", h.NextMint(), 2)
+	equal(w, "copies", w.books().Copies, 0)
+	h := w.committing(id)
+	equal(w, "copy", h.Copy, true)
+	equal(w, "mint", h.NextMint(), 1)
+	equal(w, "copies", w.books().Copies, 1)
+	w.record(h.Claim, to(onboarding.Sent))
+	equal(w, "copies", w.books().Copies, 1)
 }
 
 func lateReply(w *world) {

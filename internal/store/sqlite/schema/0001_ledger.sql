@@ -47,7 +47,7 @@ CREATE TABLE mails (
   minted_at  INTEGER NOT NULL DEFAULT 0,
   body_hash  BLOB NOT NULL DEFAULT x'',
   copies     INTEGER NOT NULL DEFAULT 0, -- how many were made after an unknown
-  doubt      INTEGER NOT NULL DEFAULT 0 CHECK (doubt IN (0, 1)), -- the one before the one under way, or before the next, ended unknown
+  doubt      INTEGER NOT NULL DEFAULT 0 CHECK (doubt IN (0, 1)), -- an earlier one ended unknown, and what became of it was never learnt
   called_off INTEGER NOT NULL DEFAULT 0 CHECK (called_off IN (0, 1)),
 
   -- How it ends.
