@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"regexp"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 )
 
 // process is a running "bellhop serve".
@@ -226,4 +229,19 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		stageOf(ts).show(ts, string(out))
 		return true
 	})
+}
+
+// execute runs a statement on a database file, to do what Bellhop never would.
+func execute(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql FILE STATEMENT")
+	}
+	conn, err := sqlite.OpenConn(ts.MkAbs(args[0]), sqlite.OpenReadWrite)
+	ts.Check(err)
+	err = sqlitex.ExecuteTransient(conn, args[1], nil)
+	changes := conn.Changes()
+	ts.Check(errors.Join(err, conn.Close()))
+	if changes == 0 {
+		ts.Fatalf("it changes nothing")
+	}
 }

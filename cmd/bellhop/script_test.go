@@ -58,6 +58,8 @@ func TestMain(m *testing.M) {
 //		-accept it takes the mail at the dot first. "smtp fault none" ends that.
 //	smtp at STEP
 //		waits until the fault is met.
+//	sql FILE STATEMENT
+//		changes a database file behind Bellhop's back.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -75,6 +77,7 @@ func TestScripts(t *testing.T) {
 			"eventually": eventually,
 			"await":      await,
 			"smtp":       smtp,
+			"sql":        execute,
 		},
 	})
 }

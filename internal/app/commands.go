@@ -113,14 +113,18 @@ func (p Program) deadList(ctx context.Context, cfg *config.DeadList) error {
 		return json.NewEncoder(p.Stdout).Encode(items)
 	}
 	if len(items) == 0 {
-		_, err := fmt.Fprintln(p.Stdout, "Nothing was given up.")
-		return err
+		return p.nothingDead()
 	}
 	for _, item := range items {
 		fmt.Fprintf(p.Stdout, "%s\n  %s %s since %s, %s\n  %s\n", item.ID, item.Kind, item.State,
 			item.Since.Local().Format(time.DateTime), count(item.Attempts, "attempt"), item.Reason)
 	}
 	return nil
+}
+
+func (p Program) nothingDead() error {
+	_, err := fmt.Fprintln(p.Stdout, "Nothing was given up.")
+	return err
 }
 
 // count puts a number before a word.
@@ -165,6 +169,9 @@ func (p Program) deadReplay(ctx context.Context, cfg *config.DeadReplay) error {
 		items, err := p.dead(ctx, cfg.DataDir)
 		if err != nil {
 			return err
+		}
+		if len(items) == 0 {
+			return p.nothingDead()
 		}
 		for _, item := range items {
 			ids = append(ids, item.ID)
