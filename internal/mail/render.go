@@ -77,7 +77,7 @@ func (r *Renderer) Render(request Request) (Rendered, error) {
 	facts := Facts{Link: request.Link, ValidFor: inWords(request.ValidFor), Sender: r.sender(), Site: r.site}
 	parts := [...]*bytes.Buffer{&b.subject, &b.text, &b.html}
 	for i, ending := range endings {
-		if err := t.execute(parts[i], ending, facts); err != nil {
+		if err := t.write(parts[i], ending, facts); err != nil {
 			return Rendered{}, fmt.Errorf("render mail %s%s: %w", request.Variant, ending, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	texttemplate "text/template"
 	"time"
 )
@@ -56,6 +57,9 @@ type Templates struct {
 type template struct {
 	subject, text *texttemplate.Template
 	html          *htmltemplate.Template
+
+	// frames holds the latest [frame] of each part, by ending.
+	frames sync.Map
 }
 
 // LoadTemplates compiles and executes the templates of every variant: the

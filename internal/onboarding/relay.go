@@ -17,6 +17,7 @@ import (
 const (
 	relayRetry    = time.Second            // after an error
 	relayLooks    = time.Second            // at the latest: another process may have made a mail due
+	relayPace     = 5 * time.Millisecond   // between two looks: mails that become due meanwhile share one
 	fullLanePause = 100 * time.Millisecond // while a full lane is emptying
 	sweepEvery    = time.Second
 	sweepRows     = 256
@@ -81,6 +82,9 @@ func (r *Relay) runLane(ctx context.Context, lane Lane) {
 		failing = err != nil
 		if wait < 0 || wait > relayLooks {
 			wait = relayLooks
+		}
+		if wait > 0 {
+			pause(ctx, relayPace, nil)
 		}
 		pause(ctx, wait, r.wake[lane])
 	}
