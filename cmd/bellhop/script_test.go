@@ -18,6 +18,10 @@ var update = flag.Bool("update", false, "rewrite the files in scripts that cmp c
 // is decided by how long it takes.
 const patience = 60 * time.Second
 
+// dontLinger spares every process a second at its end, where the race detector
+// waits for races of goroutines that are left.
+const dontLinger = "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"bellhop": main})
 }
@@ -95,6 +99,7 @@ type stageKey struct{}
 
 func setup(env *testscript.Env) error {
 	env.Setenv("BELLHOP_DATA_DIR", env.WorkDir+"/data")
+	env.Setenv("GORACE", dontLinger)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ func TestThirdPartySMTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := exec.CommandContext(t.Context(), "../../scripts/third-party-smtp", program)
-	script.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
+	script.Env = append(os.Environ(), "TMPDIR="+t.TempDir(), "GORACE="+dontLinger)
 	out, err := script.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
