@@ -13,6 +13,11 @@ import "context"
 // meant for logs.
 type Envelope struct {
 	From, To string
+	// Underway, if set, is called by Begin when the server has accepted the
+	// recipient and only the content is left to write: the caller may begin
+	// its own record then, beside it. It must not block. A transport may leave
+	// it out.
+	Underway func()
 }
 
 // Transport hands mails over in two steps, so that the caller can make a

@@ -106,11 +106,12 @@ func (s *Sender) keepLock(ctx context.Context, d queue.Delivery, lost context.Ca
 }
 
 // submit renders the mail and takes it to the server. The final dot is written
-// only after the ledger's Committing is on disk. That is asked for as late as
-// can be, when the content is with the server: a crash between Committing and
-// the dot leaves an unknown that was never sent, and the shorter that time the
-// fewer there are. An error means that nothing was submitted: the mail could
-// not be rendered ([errRender]), or the ledger did not stand behind the dot.
+// only after the ledger's Committing is on disk. That is asked for once the
+// server has accepted the recipient, so that the disk and the network are
+// waited for together; not sooner, because a crash between Committing and the
+// dot leaves an unknown that was never sent. An error means that nothing was
+// submitted: the mail could not be rendered ([errRender]), or the ledger did
+// not stand behind the dot.
 func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, error) {
 	envelope, rendered, err := s.deps.Composer.Compose(h)
 	if err != nil {
@@ -118,21 +119,25 @@ func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, e
 	}
 	seen := Attempt{Lane: lane, Variant: h.Variant}
 	defer func() { s.observe(seen, h) }()
+	commit := s.committing(ctx, h, Rendered{Mint: h.NextMint(), BodyHash: rendered.Hash})
+	envelope.Underway = commit.start
 	began := time.Now()
 	tx, failed := s.deps.Transport.Begin(ctx, envelope, rendered.Body)
 	seen.Begin = time.Since(began)
 	if failed != nil {
+		_ = commit.wait() // begun or not, it must be over before the outcome is recorded
 		seen.Outcome = *failed
 		return *failed, nil
 	}
 	crashpoint.Here(crashpoint.Begun)
-	asked := time.Now()
-	if err := s.mayWriteDot(ctx, h, Rendered{Mint: h.NextMint(), BodyHash: rendered.Hash}); err != nil {
+	commit.start()
+	waited := time.Now()
+	if err := s.mayWriteDot(ctx, h, commit); err != nil {
 		tx.Abort()
 		seen.Outcome = mail.Cancelled(mail.PhaseData)
 		return mail.Outcome{}, err
 	}
-	seen.Wait = time.Since(asked)
+	seen.Wait = time.Since(waited)
 	crashpoint.Here(crashpoint.Committed)
 	dotted := time.Now()
 	seen.Outcome = tx.Commit(ctx)
@@ -142,16 +147,39 @@ func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, e
 }
 
 // mayWriteDot returns nil once the ledger stands behind the dot: Committing is
-// on disk, and was written a moment ago or has been looked at again.
-func (s *Sender) mayWriteDot(ctx context.Context, h Held, r Rendered) error {
-	asked := time.Now()
-	if err := s.deps.Claims.Committing(ctx, h.Claim, r); err != nil {
+// on disk, and was asked for a moment ago or has been looked at again.
+func (s *Sender) mayWriteDot(ctx context.Context, h Held, c *committing) error {
+	if err := c.wait(); err != nil {
 		return err
 	}
-	if time.Since(asked) <= s.deps.Policy.RecheckAfter {
+	if time.Since(c.asked) <= s.deps.Policy.RecheckAfter {
 		return nil
 	}
 	return s.deps.Claims.Check(ctx, h.Claim)
+}
+
+// committing is the ledger's Committing, perhaps under way.
+type committing struct {
+	start func()       // does nothing the second time
+	wait  func() error // nil if it was never started
+	asked time.Time    // when it was started; to be read after wait
+}
+
+func (s *Sender) committing(ctx context.Context, h Held, r Rendered) *committing {
+	var (
+		c       committing
+		once    sync.Once
+		running sync.WaitGroup
+		err     error
+	)
+	c.start = func() {
+		once.Do(func() {
+			c.asked = time.Now()
+			running.Go(func() { err = s.deps.Claims.Committing(ctx, h.Claim, r) })
+		})
+	}
+	c.wait = func() error { running.Wait(); return err }
+	return &c
 }
 
 // resultOf is what an attempt's end means for the ledger.

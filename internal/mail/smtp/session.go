@@ -217,6 +217,9 @@ func (s *session) begin(envelope mail.Envelope, body []byte, t Timeouts) *failur
 	if err := s.text.Rcpt(envelope.To, nil); err != nil {
 		return &failure{mail.PhaseRcpt, err}
 	}
+	if envelope.Underway != nil {
+		envelope.Underway()
+	}
 	s.text.CommandTimeout = t.Data
 	data, err := s.text.Data()
 	if err != nil {
