@@ -61,9 +61,8 @@ func TestT13_SeededMistakesAreCaught(t *testing.T) {
 	}{
 		{
 			name: "committing after the dot",
-			seed: seed{"internal/onboarding/attempt.go", "	if err := s.deps.Claims.Committing(ctx, h.Claim, r); err != nil {\n\t\treturn err\n\t}",
-				"	go func() { time.Sleep(time.Second); _ = s.deps.Claims.Committing(ctx, h.Claim, r) }()"},
-			pkg: "bellhop/internal/onboarding", caught: "TestA6_2_DotOnlyAfterCommitting",
+			seed: seed{"internal/onboarding/attempt.go", "	if err := c.wait(); err != nil {\n\t\treturn err\n\t}\n\tif time.Since(c.asked)", "	if time.Since(c.asked)"},
+			pkg:  "bellhop/internal/onboarding", caught: "TestA6_2_DotOnlyAfterCommitting",
 		},
 		{
 			name: "no compare-and-set",
