@@ -133,24 +133,6 @@ func (r *rig) signUp(n int) (ids []onboarding.MailID) {
 	return ids
 }
 
-// audit is every mail as verify sees it.
-func (r *rig) audit() map[onboarding.MailID]onboarding.AuditRow {
-	r.t.Helper()
-	all := make(map[onboarding.MailID]onboarding.AuditRow)
-	for after := int64(0); ; {
-		rows, err := r.store.Audit(context.Background(), after, 1000)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		if len(rows) == 0 {
-			return all
-		}
-		for _, row := range rows {
-			all[row.ID], after = row, row.Number
-		}
-	}
-}
-
 // states counts the mails by state.
 func (r *rig) states() map[onboarding.State]int64 {
 	r.t.Helper()
