@@ -135,7 +135,11 @@ func sweepQueued(lane onboarding.Lane) sweeper {
 	}
 }
 
-const sqlAhead = "state = ? AND lane IN ('urgent', 'bulk') AND at > ? LIMIT ?"
+// A due mail's time is always before its expiry, whatever the settings were
+// when it was created: one that is further ahead than the mail's whole life is
+// not from a rule.
+const sqlAhead = `state = ?1 AND lane IN ('urgent', 'bulk') AND at > ?2
+	AND (state <> 'due' OR at > ?3 + keeps) LIMIT ?4`
 
 // sweepAhead brings back what waits for a time that no rule would have set: the
 // clock has been set back. Nothing else depends on two clocks agreeing.
@@ -146,7 +150,7 @@ func sweepAhead(t *tx, _ onboarding.Incarnation, limit int, swept *onboarding.Sw
 		onboarding.Queued:  t.policy.StaleAfter,
 		onboarding.Unknown: t.policy.UnknownPause,
 	} {
-		ahead, err := t.mails(sqlAhead, string(state), t.now+ms(longest), limit)
+		ahead, err := t.mails(sqlAhead, string(state), t.now+ms(longest), t.now, limit)
 		if err != nil {
 			return 0, err
 		}

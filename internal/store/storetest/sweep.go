@@ -20,6 +20,7 @@ var sweepTests = []test{
 	{name: "TakesUpToTheLimitAndTellsOfMore", run: sweepLimit},
 	{name: "TellsWhenTheNextOneIsDue", run: sweepNext},
 	{name: "C1_9_BringsBackWhatWaitsForATimeAClockSetBackMade", run: sweepClockSetBack},
+	{name: "C1_9_LeavesALongWaitThatWasGivenUnderALongerExpiry", run: sweepLongerExpiry},
 }
 
 func sweepExpires(w *world) {
@@ -210,4 +211,21 @@ func sweepClockSetBack(w *world) {
 	equal(w, "generation", w.ref(queued).Gen, 2)
 	w.sweep(me)
 	w.ref(unknown)
+}
+
+// The policy's expiry may be shorter now than when a mail was created. Its
+// waiting times are its own: it is not tried again at every sweep.
+func sweepLongerExpiry(w *world) {
+	a := w.acceptance()
+	a.Mails[0].Expiry = 10 * w.policy.Expiry
+	_, _, err := w.Store.Accept(w.ctx, a)
+	w.must(err)
+	id := a.Mails[0].ID
+	later := to(onboarding.Due)
+	later.After = 5 * w.policy.Expiry
+	w.record(w.claim(id).Claim, later)
+	equal(w, "mails brought back", w.sweep(me).Requeued, 0)
+	equal(w, "mails due", len(w.due()), 0)
+	w.Advance(later.After)
+	w.ref(id)
 }
