@@ -255,3 +255,20 @@ func BenchmarkRecovery(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// C1.1: what a killed process had written and not yet synced is there again
+// after a restart, and may be answered: a repeat of its idempotency key finds
+// it and writes nothing. So opening waits for the disk once.
+func TestC1_1_OpeningSyncsWhatAKilledProcessLeft(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s := mustOpen(t, Options{Path: path})
+	if err := s.Heartbeat(context.Background(), "killed"); err != nil {
+		t.Fatal(err)
+	}
+	owe(t, s, 1)
+	synced := false
+	mustOpen(t, Options{Path: copyStore(t, path), AfterCommit: func(g sqlitedb.Group) { synced = synced || g.Synced }})
+	if !synced {
+		t.Error("opening committed nothing that waited for the disk")
+	}
+}

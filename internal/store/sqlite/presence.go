@@ -107,7 +107,9 @@ func (s *Store) recoverAll(ctx context.Context) error {
 	if total > 0 {
 		s.logger.Info("took back what a former process held", "mails", total)
 	}
-	return s.ride(ctx, func(t *tx) error {
+	// A killed process leaves its incarnation, so this writes, and its commit
+	// takes to the disk what that process had written and not synced.
+	return s.commit(ctx, func(t *tx) error {
 		_, err := t.exec("DELETE FROM incarnations")
 		return err
 	})
