@@ -186,12 +186,14 @@ func TestHintsOfOutcomes(t *testing.T) {
 // A5.3, B7.1: what the server said is kept short and without addresses.
 func TestScrub(t *testing.T) {
 	for in, want := range map[string]string{
-		"2.0.0 Ok: queued as 4bXyZ1":                     "2.0.0 Ok: queued as 4bXyZ1",
-		"<ana@example.com>: Recipient address rejected":  "[address] Recipient address rejected",
-		"SRS0=ana=40example.com blocked":                 "[address] blocked",
-		"see https://x.example/?a=ana%40example.com now": "see [address] now",
-		"user Ana.Maria is unknown":                      "user [address] is unknown",
-		"line one\r\nline\ttwo\x00 \x1b[31mred\u202e":    "line one line two [31mred",
+		"2.0.0 Ok: queued as 4bXyZ1":                                                       "2.0.0 Ok: queued as 4bXyZ1",
+		"<ana@example.com>: Recipient address rejected":                                    "[address] Recipient address rejected",
+		"SRS0=ana=40example.com blocked":                                                   "[address] blocked",
+		"see https://x.example/?a=ana%40example.com now":                                   "see [address] now",
+		"user Ana.Maria is unknown":                                                        "user [address] is unknown",
+		"line one\r\nline\ttwo\x00 \x1b[31mred\u202e":                                      "line one line two [31mred",
+		"spam: http://x.example/confirm/AaIEtzW3d06JrckSVkX3YQEBeaGv75y-7asqpAzur9NGw now": "spam: http://x.example/confirm/[secret] now",
+		"Ok 0100018f5c5e4b0e-4b5f0c1e-6f0e-4c55-9d7d-0123456789ab-000000":                  "Ok 0100018f5c5e4b0e-4b5f0c1e-6f0e-4c55-9d7d-0123456789ab-000000",
 		"a\xff": "a?",
 	} {
 		if got := mail.Scrub(in, "ana.maria"); got != want {

@@ -183,11 +183,27 @@ func (o Outcome) LogValue() slog.Value {
 // addressLike is anything that may hold an address, whole or encoded.
 var addressLike = regexp.MustCompile(`(?i)[^\s]*(?:@|%40|=40|＠)[^\s]*`)
 
+// tokenLike is anything long enough to be a token of ours in base64url.
+var tokenLike = regexp.MustCompile(`[A-Za-z0-9_-]{40,}`)
+
+// hideToken hides a word that is no number, UUID or hexadecimal id: those, by
+// which a provider's support finds a mail, keep to one case.
+func hideToken(word string) string {
+	if word == strings.ToLower(word) || word == strings.ToUpper(word) {
+		return word
+	}
+	return "[secret]"
+}
+
 // Scrub makes a server's text fit for logs and for keeping: one line, no
-// control characters, addresses replaced by "[address]", as well as every
-// string in private that is longer than two bytes; at most MaxText bytes.
+// control characters, what looks like a link's token replaced by "[secret]"
+// (filters repeat the links they object to), addresses by "[address]", as well
+// as every string in private that is longer than two bytes; at most MaxText bytes.
 func Scrub(text string, private ...string) string {
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), isBlank), " ")
+	if len(text) >= 40 {
+		text = tokenLike.ReplaceAllStringFunc(text, hideToken)
+	}
 	if strings.ContainsAny(text, "@%=＠") { // most replies hold none: spare them the search
 		text = addressLike.ReplaceAllString(text, "[address]")
 	}

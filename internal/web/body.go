@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 )
 
@@ -103,10 +104,20 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	default:
 		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return nil, errCutShort
+	return body, bodyProblem(err)
+}
+
+// bodyProblem is what a failed read of a body comes to. Whatever it is, it is
+// the client or the way to it: a connection that broke, chunks that are none.
+// The error itself may hold the client's address and is not passed on.
+func bodyProblem(err error) error {
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
 	}
-	return body, err // a deadline or the limit: problemOf knows
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return err
+	}
+	return errCutShort
 }
 
 // malformed is the problem of a body that cannot be read. The field is "" if

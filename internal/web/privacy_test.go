@@ -4,10 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"bellhop/internal/signup"
 )
@@ -78,5 +85,31 @@ func TestLogInjection(t *testing.T) {
 	}
 	if records != 5 {
 		t.Errorf("%d records of 5 requests", records)
+	}
+}
+
+// B7.1: a body that breaks off, or is no body, is the client's affair: it is no
+// error of ours, and the client's address, which the error holds, is in no log.
+func TestB7_1_ABodyThatBreaksIsNotOurError(t *testing.T) {
+	client := &net.TCPAddr{IP: net.IPv4(198, 51, 100, 7), Port: 50000}
+	for _, length := range []int64{100, -1} { // -1 is chunked
+		for _, broken := range []error{
+			&net.OpError{Op: "read", Net: "tcp", Addr: client, Err: syscall.ECONNRESET},
+			errors.New("invalid byte in chunk length"),
+			io.ErrUnexpectedEOF,
+		} {
+			h := newHouse(t, home, nil)
+			r := httptest.NewRequest(http.MethodPost, "/createUser", io.MultiReader(strings.NewReader("{"), iotest.ErrReader(broken)))
+			r.ContentLength = length
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != http.StatusBadRequest {
+				t.Errorf("%v: answered %d", broken, w.Code)
+			}
+			if said := h.log.String(); strings.Contains(said, "ERROR") || strings.Contains(said, client.IP.String()) {
+				t.Errorf("%v: logged %s", broken, said)
+			}
+		}
 	}
 }

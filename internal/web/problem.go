@@ -34,7 +34,7 @@ var (
 	errHost        = &problem{status: http.StatusMisdirectedRequest, code: "wrong_host", message: "The mailbox is shown under this machine's own name and the public URL only."}
 	errTooLarge    = &problem{status: http.StatusRequestEntityTooLarge, code: "too_large", message: "The request is larger than 16 KiB."}
 	errTooSlow     = &problem{status: http.StatusRequestTimeout, code: "too_slow", message: "The request took too long to arrive."}
-	errCutShort    = &problem{status: http.StatusBadRequest, code: "malformed", message: "The request ended before its body did."}
+	errCutShort    = &problem{status: http.StatusBadRequest, code: "malformed", message: "The request's body did not arrive whole."}
 	errNoSession   = &problem{status: http.StatusUnauthorized, code: "unauthorized", message: "Sign up first, then send the token as \"Authorization: Bearer\"."}
 	errBadSession  = &problem{status: http.StatusUnauthorized, code: "unauthorized", message: "This token is not valid, or not any more."}
 	errInternal    = &problem{status: http.StatusInternalServerError, code: "internal", message: "Something broke on our side. It has been noted."}
