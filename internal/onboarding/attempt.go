@@ -215,7 +215,8 @@ func (s *Sender) resultOf(h Held, o mail.Outcome, err error) Result {
 }
 
 // finish records the result, however long the store takes to come back while
-// the process lives: an outcome that is not recorded is a mail unknown.
+// the process lives: an outcome that is not recorded is a mail unknown. Once
+// the ledger is gone for this process there is nothing to wait for.
 func (s *Sender) finish(ctx context.Context, h Held, r Result) {
 	write := context.WithoutCancel(ctx)
 	var ended time.Time
@@ -226,6 +227,9 @@ func (s *Sender) finish(ctx context.Context, h Held, r Result) {
 			return
 		}
 		s.deps.Log.Error("an outcome is not recorded yet", "mail", h.Claim.Mail, "outcome", r.To, "error", err)
+		if errors.Is(err, ErrGone) {
+			return
+		}
 		if ctx.Err() != nil {
 			if ended.IsZero() {
 				ended = time.Now()

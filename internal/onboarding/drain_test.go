@@ -154,3 +154,27 @@ func TestA5_6_OutageCostsNothing(t *testing.T) {
 		r.verify()
 	})
 }
+
+// C1.15: a ledger that has failed for good does not hold up the end of the
+// process: only a restart helps, and what it finds is committing.
+func TestC1_15_AFailedLedgerIsNotWaitedFor(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		r.claims = failed{r.store}
+		r.run()
+		r.signUp(1)
+		r.within(time.Minute, "handed over", func() bool { return r.server.attempts() == 1 })
+		began := time.Now()
+		r.drain()
+		r.running.Wait() // and nobody has cut anything
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the sender ended after %v", took)
+		}
+	})
+}
+
+// failed is a ledger whose disk fails when an outcome is recorded.
+type failed struct{ onboarding.Claims }
+
+func (failed) Record(context.Context, onboarding.Claim, onboarding.Result) (onboarding.State, error) {
+	return "", onboarding.ErrGone
+}

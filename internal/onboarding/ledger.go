@@ -14,6 +14,9 @@ var (
 	// ErrStale is returned by [Claims.Check] when the only thing wrong is the
 	// holder's own heartbeat.
 	ErrStale = errors.New("the ledger refused: this process's heartbeat is stale")
+	// ErrGone is returned by [Claims.Record] when the ledger takes nothing more
+	// from this process, and never will: it was closed, or a commit has failed.
+	ErrGone = errors.New("the ledger takes nothing more from this process")
 	// ErrNoMail is returned when an operator names a mail that does not exist.
 	ErrNoMail = errors.New("no such mail")
 	// ErrWrongState is returned when an operator asks for something that the
@@ -203,7 +206,8 @@ type Claims interface {
 	// turn unknown into something better. A mail that was called off while it
 	// was held ends cancelled, unless it was accepted or is unknown, and an
 	// unknown that was called off is held. It returns the state the mail is in.
-	// [ErrRefused] if the mail is no longer this claim's.
+	// [ErrRefused] if the mail is no longer this claim's, [ErrGone] if asking
+	// again is of no use.
 	Record(ctx context.Context, c Claim, r Result) (State, error)
 }
 

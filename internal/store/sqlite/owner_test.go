@@ -229,6 +229,9 @@ func TestC1_15_AFailedCommitShows(t *testing.T) {
 	if _, _, err := s.Accept(ctx, signup.Acceptance{}); !errors.Is(err, signup.ErrUnavailable) {
 		t.Errorf("accept: %v, want %v", err, signup.ErrUnavailable)
 	}
+	if _, err := s.Record(ctx, onboarding.Claim{}, onboarding.Result{}); !errors.Is(err, onboarding.ErrGone) {
+		t.Errorf("record: %v, want %v", err, onboarding.ErrGone)
+	}
 }
 
 // BenchmarkRecovery is C1.14's bound: what opening costs with 100 000 held.

@@ -2,9 +2,11 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"bellhop/internal/onboarding"
+	"bellhop/internal/sqlitedb"
 )
 
 // Record implements [onboarding.Claims]. It always waits for the disk: losing
@@ -33,9 +35,17 @@ func (s *Store) Record(ctx context.Context, c onboarding.Claim, r onboarding.Res
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("record outcome: %w", err)
+		return "", fmt.Errorf("record outcome: %w", gone(err))
 	}
 	return state, nil
+}
+
+// gone marks the errors after which this process can write nothing more.
+func gone(err error) error {
+	if errors.Is(err, sqlitedb.ErrFailed) || errors.Is(err, sqlitedb.ErrClosed) {
+		return fmt.Errorf("%w: %w", onboarding.ErrGone, err)
+	}
+	return err
 }
 
 // recordUncommitted ends a claim that never reached the point of no return.
