@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -113,7 +114,7 @@ func (s *Sender) keepLock(ctx context.Context, d queue.Delivery, lost context.Ca
 // submitted: the mail could not be rendered ([errRender]), or the ledger did
 // not stand behind the dot.
 func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, error) {
-	envelope, rendered, err := s.deps.Composer.Compose(h)
+	envelope, rendered, err := s.compose(h)
 	if err != nil {
 		return mail.Outcome{}, fmt.Errorf("%w: %w", errRender, err)
 	}
@@ -144,6 +145,19 @@ func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, e
 	seen.Dot = time.Since(dotted)
 	crashpoint.Here(crashpoint.Replied)
 	return seen.Outcome, nil
+}
+
+// compose renders. A panic is this mail's failure and nobody else's: it would
+// end the process, and again after each start, until the ledger calls the mail
+// poison. What it says may hold anything, so only its stack is logged.
+func (s *Sender) compose(h Held) (envelope mail.Envelope, rendered mail.Rendered, err error) {
+	defer func() {
+		if recover() != nil {
+			s.deps.Log.Error("rendering panicked", "mail", h.Claim.Mail, "stack", string(debug.Stack()))
+			err = errors.New("a panic")
+		}
+	}()
+	return s.deps.Composer.Compose(h)
 }
 
 // mayWriteDot returns nil once the ledger stands behind the dot: Committing is

@@ -2,6 +2,7 @@ package onboarding_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,4 +178,22 @@ type failed struct{ onboarding.Claims }
 
 func (failed) Record(context.Context, onboarding.Claim, onboarding.Result) (onboarding.State, error) {
 	return "", onboarding.ErrGone
+}
+
+// C1.5: a mail that panics when it is rendered stops nobody, and is tried again
+// like one that cannot be rendered.
+func TestC1_5_APanicStopsNobody(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		bad := r.signUp(1)[0]
+		r.composer.panics = "ada." + string(bad)[:8] + "@example.com"
+		r.run()
+		r.signUp(5)
+		r.within(time.Minute, "the others sent", func() bool { return r.states()[onboarding.Sent] == 5 })
+		r.within(2*r.policy.Expiry, "given up", func() bool { return r.states()[onboarding.Expired] == 1 })
+		dead, _, err := r.store.DeadMails(t.Context(), "", 10)
+		if err != nil || len(dead) != 1 || dead[0].ID != bad || strings.Contains(dead[0].Reason, "@") {
+			t.Errorf("%+v, %v, want the one that panicked, and no address", dead, err)
+		}
+		r.verify()
+	})
 }

@@ -33,15 +33,16 @@ const long = 4 * time.Minute
 // rig is the real store, the real bus, relay and sender, and a mail server
 // made of functions. It belongs into a synctest bubble.
 type rig struct {
-	t      *testing.T
-	store  *sqlite.Store
-	bus    *bus.Bus
-	queue  *embedded.Queue
-	policy onboarding.Policy
-	self   onboarding.Incarnation
-	server *server
-	relay  *onboarding.Relay
-	claims onboarding.Claims // what the sender sees of the store
+	t        *testing.T
+	store    *sqlite.Store
+	bus      *bus.Bus
+	queue    *embedded.Queue
+	policy   onboarding.Policy
+	self     onboarding.Incarnation
+	server   *server
+	composer composer
+	relay    *onboarding.Relay
+	claims   onboarding.Claims // what the sender sees of the store
 
 	drain, cut context.CancelFunc
 	running    sync.WaitGroup
@@ -84,7 +85,7 @@ func (r *rig) run() {
 	cut, cancelCut := context.WithCancel(context.Background())
 	r.drain, r.cut = cancelDrain, cancelCut
 	sender := onboarding.NewSender(onboarding.SenderDeps{
-		Claims: r.claims, Arrivals: r.store, Queue: r.queue, Transport: r.server, Composer: composer{},
+		Claims: r.claims, Arrivals: r.store, Queue: r.queue, Transport: r.server, Composer: r.composer,
 		Policy: r.policy, Self: r.self, Workers: 4, Log: slog.New(slog.DiscardHandler),
 	})
 	log := slog.New(slog.DiscardHandler)
@@ -171,9 +172,14 @@ func (r *rig) verify() onboarding.Report {
 }
 
 // composer renders a mail that says which mint it is.
-type composer struct{}
+type composer struct {
+	panics string // at the mail to this address
+}
 
-func (composer) Compose(h onboarding.Held) (mail.Envelope, mail.Rendered, error) {
+func (c composer) Compose(h onboarding.Held) (mail.Envelope, mail.Rendered, error) {
+	if c.panics != "" && h.To == c.panics {
+		panic("at " + h.To)
+	}
 	body := fmt.Appendf(nil, "Message-ID: %s\r\n\r\nmint %d\r\n", h.Claim.Mail, h.NextMint())
 	return mail.Envelope{From: "hello@localhost", To: string(h.Claim.Mail)}, mail.Rendered{Body: body, Hash: sha256.Sum256(body)}, nil
 }
