@@ -31,6 +31,8 @@ func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      15 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    maxHeaderBytes,
+		// OPTIONS * is answered like everything else, by the handler.
+		DisableGeneralOptionsHandler: true,
 		// What net/http itself has to say is about clients, not about us.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}

@@ -96,6 +96,16 @@ func TestServerSpeaksHTTP1(t *testing.T) {
 	}
 }
 
+// The security headers are on every answer, also on the one that net/http would
+// give by itself.
+func TestServerAnswersOptionsItself(t *testing.T) {
+	_, address := serveHouse(t, 0)
+	res := talk(t, dial(t, address), "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")
+	if res.StatusCode < 400 || res.Header.Get("Content-Security-Policy") == "" {
+		t.Errorf("OPTIONS *: %s, %v", res.Status, res.Header)
+	}
+}
+
 // The rest of a body that is too long is not read.
 func TestServerCutsLongBodies(t *testing.T) {
 	_, address := serveHouse(t, 0)
