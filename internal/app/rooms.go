@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"bellhop/internal/bus"
 	"bellhop/internal/config"
@@ -45,6 +46,7 @@ func openRooms(ctx context.Context, dir *datadir.Dir, policy onboarding.Policy, 
 	r.store, err = sqlite.Open(sqlite.Options{
 		Path: dir.Path(storeFile), Policy: policy, Logger: log,
 		AfterCommit: func(g sqlitedb.Group) { m.Commit("store", g.Callers, g.Commit) },
+		AfterSync:   func(took time.Duration) { m.Sync("store", took) },
 	})
 	if err != nil {
 		return nil, err

@@ -26,8 +26,8 @@ func TestT13_SyncCheckNoticesMistakes(t *testing.T) {
 	t.Parallel()
 	for name, mistake := range map[string]seed{
 		"no sync": {
-			"internal/sqlitedb/writer.go",
-			`level := [...]string{Full: "FULL",`, `level := [...]string{Full: "OFF",`,
+			"internal/sqlitedb/syncer.go",
+			"if err := fdatasync(s.log); err != nil {", "if err := error(nil); err != nil {",
 		},
 		"answer before commit": {
 			"internal/store/sqlite/people.go",

@@ -31,6 +31,7 @@ type Metrics struct {
 	delay     prometheus.Histogram
 	groupSize *prometheus.HistogramVec
 	groupTime *prometheus.HistogramVec
+	syncTime  *prometheus.HistogramVec
 	panics    prometheus.Counter
 }
 
@@ -52,11 +53,13 @@ func New() *Metrics {
 		groupSize: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "bellhop_commit_callers",
 			Help: "Callers that shared one commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 10)}, []string{"database"}),
 		groupTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "bellhop_commit_seconds",
-			Help: "Time of one commit, the disk included.", Buckets: seconds}, []string{"database"}),
+			Help: "Time of one commit, without the wait for the disk.", Buckets: seconds}, []string{"database"}),
+		syncTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "bellhop_sync_seconds",
+			Help: "Time of one wait for the disk, which all commits made meanwhile share.", Buckets: seconds}, []string{"database"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "bellhop_http_panics_total",
 			Help: "Requests whose handler panicked."}),
 	}
-	m.registry.MustRegister(m.signUps, m.requests, m.attempts, m.phases, m.delay, m.groupSize, m.groupTime, m.panics,
+	m.registry.MustRegister(m.signUps, m.requests, m.attempts, m.phases, m.delay, m.groupSize, m.groupTime, m.syncTime, m.panics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -89,6 +92,11 @@ func (m *Metrics) Attempt(a onboarding.Attempt) {
 func (m *Metrics) Commit(database string, callers int, took time.Duration) {
 	m.groupSize.WithLabelValues(database).Observe(float64(callers))
 	m.groupTime.WithLabelValues(database).Observe(took.Seconds())
+}
+
+// Sync takes one wait of a database for the disk.
+func (m *Metrics) Sync(database string, took time.Duration) {
+	m.syncTime.WithLabelValues(database).Observe(took.Seconds())
 }
 
 // Panic counts a request whose handler panicked.

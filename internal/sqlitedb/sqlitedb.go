@@ -4,7 +4,7 @@
 //
 // # Groups
 //
-// A group is whatever arrived while the last one was being committed. There is
+// A group is whatever arrived while the last one was on its way to disk. There is
 // no linger: a lone caller pays one commit, a thousand callers share one. Each
 // caller's function runs inside a savepoint of its own, so an error or a panic
 // undoes that caller's writes and nobody else's.
@@ -34,6 +34,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"time"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -50,7 +51,7 @@ var (
 type Durability int
 
 const (
-	// Full waits for the disk on every commit (PRAGMA synchronous=FULL).
+	// Full waits for the disk on every commit.
 	Full Durability = iota
 	// Normal survives a crash of the process, and after a power cut may lose
 	// the latest commits but never consistency (PRAGMA synchronous=NORMAL).
@@ -76,8 +77,11 @@ type Options struct {
 	// transaction, after the callers' functions. An error fails the group.
 	BeforeCommit func(*sqlite.Conn) error
 	// AfterCommit, if set, runs on the writer goroutine after each commit,
-	// before the callers return.
+	// before the callers return and before the disk is waited for.
 	AfterCommit func(Group)
+	// AfterSync, if set, is told how long each sync took. It runs on the
+	// syncing goroutine.
+	AfterSync func(time.Duration)
 }
 
 // DB is one open database file. All methods may be called concurrently.
@@ -87,11 +91,15 @@ type DB struct {
 	readers chan *sqlite.Conn
 
 	closing chan struct{} // closed by Close: no new calls
-	drained chan struct{} // closed by the writer when it has left
-	failed  chan struct{} // closed by the writer after a failed commit
+	drained chan struct{} // closed when the writer and the syncer have left
 	close   sync.Once
 
+	failed  chan struct{} // closed after a failed commit or sync
+	fail    sync.Once
+	failure error // set before failed is closed
+
 	writer writer // owned by the writer goroutine
+	syncer syncer // owned by the syncing goroutine
 }
 
 // Open opens or creates the file, applies missing migrations and starts the
@@ -115,7 +123,7 @@ func Open(opts Options) (*DB, error) {
 		drained: make(chan struct{}),
 		failed:  make(chan struct{}),
 	}
-	db.writer = writer{db: db, conn: conn, level: opts.Durability}
+	db.writer = writer{db: db, conn: conn}
 	for range opts.Readers {
 		r, err := openReader(opts.Path)
 		if err != nil {
@@ -123,8 +131,23 @@ func Open(opts Options) (*DB, error) {
 		}
 		db.readers <- r
 	}
-	go db.writer.run()
+	if db.syncer, err = newSyncer(db); err != nil {
+		return nil, errors.Join(err, db.closeReaders(len(db.readers)), conn.Close())
+	}
+	db.start()
 	return db, nil
+}
+
+// start runs the two goroutines. The syncer ends when the writer has left and
+// the last group is on disk.
+func (db *DB) start() {
+	var running sync.WaitGroup
+	running.Go(db.writer.run)
+	running.Go(db.syncer.run)
+	go func() {
+		running.Wait()
+		close(db.drained)
+	}()
 }
 
 func openWriter(opts Options) (*sqlite.Conn, error) {
@@ -201,7 +224,7 @@ func (db *DB) Close() error {
 	db.close.Do(func() {
 		close(db.closing)
 		<-db.drained
-		err = errors.Join(db.closeReaders(db.opts.Readers), db.writer.conn.Close())
+		err = errors.Join(db.syncer.close(), db.closeReaders(db.opts.Readers), db.writer.conn.Close())
 	})
 	return err
 }

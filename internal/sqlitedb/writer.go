@@ -17,9 +17,9 @@ import (
 type Group struct {
 	// Callers is how many functions the group held.
 	Callers int
-	// Commit is how long the COMMIT itself took, the disk included.
+	// Commit is how long the COMMIT took, without the wait for the disk.
 	Commit time.Duration
-	// Synced tells whether the commit waited for the disk.
+	// Synced tells whether callers of the group wait for the disk.
 	Synced bool
 }
 
@@ -29,7 +29,7 @@ type write struct {
 	fn   func(*sqlite.Conn) error
 	sync bool          // the group must wait for the disk
 	ride bool          // the caller returns before the commit
-	err  error         // set by the writer before done is closed
+	err  error         // set before done is closed
 	done chan struct{} // closed when the caller may return
 }
 
@@ -42,7 +42,7 @@ func (db *DB) Commit(ctx context.Context, fn func(*sqlite.Conn) error) error {
 }
 
 // CommitUnsynced runs fn in the next group and returns when that group is
-// committed, whether or not it waited for the disk: what fn wrote survives the
+// committed, without waiting for the disk: what fn wrote survives the
 // end of the process and is seen by every reader, and is on disk with the next
 // synced commit.
 func (db *DB) CommitUnsynced(ctx context.Context, fn func(*sqlite.Conn) error) error {
@@ -85,13 +85,11 @@ func (db *DB) submit(w *write) error {
 type writer struct {
 	db    *DB
 	conn  *sqlite.Conn
-	level Durability // what PRAGMA synchronous is set to now
-	err   error      // set once a commit has failed
-	group []*write   // the callers of the current group
+	group []*write // the callers of the current group
 }
 
 func (w *writer) run() {
-	defer close(w.db.drained)
+	defer close(w.db.syncer.groups)
 	for {
 		select {
 		case first := <-w.db.writes:
@@ -115,35 +113,100 @@ func (w *writer) drain() {
 	}
 }
 
-// serve runs one group: first, and everything that is waiting behind it.
+// serve runs one group: first, whoever is waiting behind it, and whoever comes
+// while the last group is still being synced.
 func (w *writer) serve(first *write) {
-	// Whoever is ready to run may join: on a busy machine that makes groups
-	// several times larger, on an idle one it takes no time.
-	runtime.Gosched()
-	w.group = append(w.group[:0], first)
-	for len(w.group) < w.db.opts.MaxGroup {
-		select {
-		case next := <-w.db.writes:
-			w.group = append(w.group, next)
-			continue
-		default:
-		}
-		break
+	w.group = w.group[:0]
+	err := w.db.failedWith()
+	if err == nil {
+		err = w.transact(first)
+	} else {
+		w.group = append(w.group, first)
 	}
-	if w.err == nil {
-		w.err = w.commit()
-		if w.err != nil {
-			close(w.db.failed)
-		}
+	if err != nil {
+		w.db.failWith(err)
 	}
-	for _, c := range w.group {
-		w.release(c, w.err)
-	}
+	w.passOn(err)
 	clear(w.group)
 }
 
+// transact runs the callers' functions as they come until it is the group's
+// turn at the disk, then those that are waiting already, and commits. On an
+// error the turn is not given back: nothing is written any more.
+func (w *writer) transact(first *write) error {
+	w.group = append(w.group, first)
+	if err := step(w.conn, "BEGIN IMMEDIATE"); err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := w.call(first); err != nil {
+		return err
+	}
+	if err := w.awaitTurn(); err != nil {
+		return err
+	}
+	// Whoever is ready to run may join: on a busy machine that makes larger
+	// groups, on an idle one it takes no time.
+	runtime.Gosched()
+	for range min(len(w.db.writes), w.room()) {
+		if err := w.add(<-w.db.writes); err != nil {
+			return err
+		}
+	}
+	return w.commit()
+}
+
+// awaitTurn adds whoever comes until the disk is free.
+func (w *writer) awaitTurn() error {
+	for {
+		writes := w.db.writes
+		if w.room() == 0 {
+			writes = nil
+		}
+		select {
+		case <-w.db.syncer.turn:
+			return nil
+		default:
+		}
+		select {
+		case <-w.db.syncer.turn:
+			return nil
+		case next := <-writes:
+			if err := w.add(next); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// room is how many more callers the group may have.
+func (w *writer) room() int { return w.db.opts.MaxGroup - len(w.group) }
+
+func (w *writer) add(c *write) error {
+	w.group = append(w.group, c)
+	return w.call(c)
+}
+
+// passOn lets the callers return who need no more than the commit, and hands
+// the others to the syncer with the turn at the disk.
+func (w *writer) passOn(err error) {
+	var wait []*write
+	for _, c := range w.group {
+		if err == nil && c.err == nil && c.sync && w.db.opts.Durability == Full {
+			wait = append(wait, c)
+		} else {
+			c.release(err)
+		}
+	}
+	switch {
+	case len(wait) > 0:
+		w.db.syncer.groups <- wait
+	case err == nil:
+		w.db.syncer.turn <- struct{}{}
+	}
+}
+
 // release lets a caller return. A rider has been released already.
-func (w *writer) release(c *write, groupErr error) {
+func (c *write) release(groupErr error) {
 	select {
 	case <-c.done:
 		return
@@ -156,18 +219,6 @@ func (w *writer) release(c *write, groupErr error) {
 }
 
 func (w *writer) commit() error {
-	synced := w.db.opts.Durability == Full && w.anySyncs()
-	if err := w.setLevel(synced); err != nil {
-		return err
-	}
-	if err := step(w.conn, "BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	for _, c := range w.group {
-		if err := w.call(c); err != nil {
-			return err
-		}
-	}
 	if w.db.opts.BeforeCommit != nil {
 		if err := w.db.opts.BeforeCommit(w.conn); err != nil {
 			return fmt.Errorf("before commit: %w", err)
@@ -178,9 +229,8 @@ func (w *writer) commit() error {
 	if err := step(w.conn, "COMMIT"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	crashpoint.Here(crashpoint.Synced)
 	if w.db.opts.AfterCommit != nil {
-		w.db.opts.AfterCommit(Group{Callers: len(w.group), Commit: time.Since(began), Synced: synced})
+		w.db.opts.AfterCommit(Group{Callers: len(w.group), Commit: time.Since(began), Synced: w.db.opts.Durability == Full && w.anySyncs()})
 	}
 	return nil
 }
@@ -192,21 +242,6 @@ func (w *writer) anySyncs() bool {
 		}
 	}
 	return false
-}
-
-// setLevel switches between waiting for the disk and not: a group in which
-// nobody needs the disk does not wait, and the next synced commit makes its
-// pages durable too.
-func (w *writer) setLevel(synced bool) error {
-	want := w.db.opts.Durability
-	if want == Full && !synced {
-		want = Normal
-	}
-	if want == w.level {
-		return nil
-	}
-	w.level = want
-	return setSynchronous(w.conn, want)
 }
 
 // call runs one caller's function in its savepoint. The error it returns is
@@ -255,7 +290,9 @@ func step(conn *sqlite.Conn, sql string) error {
 	return stmt.Reset()
 }
 
+// setSynchronous tells SQLite what to wait for by itself. Under Full that is no
+// more than under Normal: the syncer does the rest.
 func setSynchronous(conn *sqlite.Conn, d Durability) error {
-	level := [...]string{Full: "FULL", Normal: "NORMAL", Off: "OFF"}[d]
+	level := [...]string{Full: "NORMAL", Normal: "NORMAL", Off: "OFF"}[d]
 	return sqlitex.ExecuteTransient(conn, "PRAGMA synchronous = "+level, nil)
 }

@@ -91,7 +91,7 @@ func (s *Store) recoverAll(ctx context.Context) error {
 	total := 0
 	for _, sql := range []string{sqlSending, sqlCommitting} {
 		for done := chunk; done == chunk; total += done {
-			err := s.ride(ctx, func(t *tx) error {
+			err := s.commitUnsynced(ctx, func(t *tx) error {
 				held, err := t.mails(sql+" LIMIT ?", chunk)
 				done = len(held)
 				if err != nil {

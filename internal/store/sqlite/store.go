@@ -61,6 +61,9 @@ type Options struct {
 	// AfterCommit, if set, is told of every commit, for measurements. It runs
 	// on the writer goroutine and must not call the store.
 	AfterCommit func(sqlitedb.Group)
+	// AfterSync, if set, is told how long each wait for the disk took. It runs
+	// on the syncing goroutine and must not call the store.
+	AfterSync func(time.Duration)
 	// Logger is told what recovery did. Default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -94,7 +97,7 @@ func Open(opts Options) (*Store, error) {
 	s := &Store{logger: opts.Logger}
 	s.db, err = sqlitedb.Open(sqlitedb.Options{
 		Path: opts.Path, Migrations: migrations, Durability: opts.Durability,
-		BeforeCommit: s.writeCounts, AfterCommit: opts.AfterCommit,
+		BeforeCommit: s.writeCounts, AfterCommit: opts.AfterCommit, AfterSync: opts.AfterSync,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -143,6 +146,12 @@ func (s *Store) commit(ctx context.Context, fn func(*tx) error) error {
 	return s.db.Commit(ctx, s.call(fn))
 }
 
+// commitUnsynced runs fn on the writer and returns when what it wrote survives
+// the end of the process.
+func (s *Store) commitUnsynced(ctx context.Context, fn func(*tx) error) error {
+	return s.db.CommitUnsynced(ctx, s.call(fn))
+}
+
 // ride runs fn on the writer and returns when it has run. It is for what a
 // crash may undo because recovery or the next sweep would do it again.
 func (s *Store) ride(ctx context.Context, fn func(*tx) error) error {
@@ -167,7 +176,7 @@ func (s *Store) call(fn func(*tx) error) func(*sqlite.Conn) error {
 // readAll reads beside the writer, after everything that has returned so far
 // has been committed.
 func (s *Store) readAll(ctx context.Context, fn func(*sqlite.Conn) error) error {
-	if err := s.db.Commit(ctx, func(*sqlite.Conn) error { return nil }); err != nil {
+	if err := s.db.CommitUnsynced(ctx, func(*sqlite.Conn) error { return nil }); err != nil {
 		return err
 	}
 	return s.db.Read(ctx, fn)
