@@ -86,9 +86,9 @@ func (r *rooms) close() error {
 func (r *rooms) watch(ctx context.Context, drain <-chan struct{}) error {
 	select {
 	case <-r.store.Failed():
-		return fmt.Errorf("the store: %w", sqlitedb.ErrFailed)
+		return fmt.Errorf("the store: %w", r.store.Err())
 	case <-r.bus.Failed():
-		return fmt.Errorf("the queue: %w", sqlitedb.ErrFailed)
+		return fmt.Errorf("the queue: %w", r.bus.Err())
 	case <-drain:
 	case <-ctx.Done():
 	}

@@ -21,7 +21,7 @@ func house() []room {
 		{"internal/bench", []string{"internal/address", "internal/onboarding", "internal/signup", "internal/sqlitedb"}},
 
 		{"internal/web", []string{"internal/signup", "internal/token"}},
-		{"internal/metrics", []string{"internal/onboarding"}},
+		{"internal/metrics", []string{"internal/mail", "internal/onboarding"}},
 
 		{"internal/store/sqlite", []string{"internal/address", "internal/crashpoint", "internal/onboarding", "internal/signup", "internal/sqlitedb"}},
 		{"internal/store/storetest", []string{"internal/address", "internal/onboarding", "internal/signup"}},

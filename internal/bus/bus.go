@@ -172,6 +172,9 @@ func Open(opts Options) (*Bus, error) {
 // Failed is closed when a commit has failed and the process should end.
 func (b *Bus) Failed() <-chan struct{} { return b.db.Failed() }
 
+// Err is why the bus has failed, nil while it has not.
+func (b *Bus) Err() error { return b.db.Err() }
+
 // Close ends waiting receivers with [ErrClosed], waits for writes under way
 // and closes the file. Locks still held count as ended at the next Open.
 // Calling it twice is harmless.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"bellhop/internal/mail"
 	"bellhop/internal/onboarding"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -84,6 +85,8 @@ func (m *Metrics) Attempt(a onboarding.Attempt) {
 	if a.Dot > 0 {
 		m.phases.WithLabelValues("wait").Observe(a.Wait.Seconds())
 		m.phases.WithLabelValues("dot").Observe(a.Dot.Seconds())
+	}
+	if a.Outcome.Class == mail.Accepted {
 		m.delay.Observe(a.Age.Seconds())
 	}
 }

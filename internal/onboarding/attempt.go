@@ -22,8 +22,9 @@ var (
 	errRender   = errors.New("the mail could not be rendered")
 )
 
-// handle takes one message to its end. ctx ends when attempts are to be cut.
-func (s *Sender) handle(ctx context.Context, lane Lane, d queue.Delivery) {
+// handle takes one message to its end, perhaps as the probe of an open circuit.
+// ctx ends when attempts are to be cut.
+func (s *Sender) handle(ctx context.Context, lane Lane, d queue.Delivery, probe bool) {
 	m, err := decodeMessage(d.Message())
 	if err != nil {
 		s.settled(lane, d.DeadLetter(ctx, "Undecodable", err.Error()))
@@ -48,7 +49,7 @@ func (s *Sender) handle(ctx context.Context, lane Lane, d queue.Delivery) {
 		return
 	case held.State == Sending:
 		crashpoint.Here(crashpoint.Claimed)
-		s.send(ctx, lane, d, held)
+		s.send(ctx, lane, d, held, probe)
 	default:
 		s.deps.Log.Info("mail ended unsent", "mail", m.ref.Mail, "state", held.State)
 	}
@@ -66,7 +67,7 @@ func (s *Sender) settled(lane Lane, err error) {
 }
 
 // send makes one attempt under a claim and records how it ended.
-func (s *Sender) send(ctx context.Context, lane Lane, d queue.Delivery, h Held) {
+func (s *Sender) send(ctx context.Context, lane Lane, d queue.Delivery, h Held, probe bool) {
 	attempt, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := s.keepLock(attempt, d, cancel)
@@ -78,7 +79,7 @@ func (s *Sender) send(ctx context.Context, lane Lane, d queue.Delivery, h Held) 
 		s.alone.RLock()
 		defer s.alone.RUnlock()
 	}
-	outcome, err := s.submit(attempt, lane, h)
+	outcome, err := s.submit(attempt, lane, h, probe)
 	if err == nil && outcome.Class == mail.Unknown && ctx.Err() != nil {
 		return // cut past its dot: committing says all that is known
 	}
@@ -113,13 +114,13 @@ func (s *Sender) keepLock(ctx context.Context, d queue.Delivery, lost context.Ca
 // dot leaves an unknown that was never sent. An error means that nothing was
 // submitted: the mail could not be rendered ([errRender]), or the ledger did
 // not stand behind the dot.
-func (s *Sender) submit(ctx context.Context, lane Lane, h Held) (mail.Outcome, error) {
+func (s *Sender) submit(ctx context.Context, lane Lane, h Held, probe bool) (mail.Outcome, error) {
 	envelope, rendered, err := s.compose(h)
 	if err != nil {
 		return mail.Outcome{}, fmt.Errorf("%w: %w", errRender, err)
 	}
 	seen := Attempt{Lane: lane, Variant: h.Variant}
-	defer func() { s.observe(seen, h) }()
+	defer func() { s.observe(seen, h, probe) }()
 	commit := s.committing(ctx, h, Rendered{Mint: h.NextMint(), BodyHash: rendered.Hash})
 	envelope.Underway = commit.start
 	began := time.Now()
@@ -271,12 +272,12 @@ func (s *Sender) logResult(h Held, r Result, state State, err error) {
 }
 
 // observe tells the circuit and the measurements how an attempt ended.
-func (s *Sender) observe(a Attempt, h Held) {
+func (s *Sender) observe(a Attempt, h Held, probe bool) {
 	a.Age = time.Since(h.Created)
 	switch {
 	case a.Outcome.Reason == mail.ReasonCancelled:
 	case a.Outcome.Class == mail.ProviderDown || a.Outcome.Class == mail.Unknown:
-		if s.circuit.Down(a.Outcome.Phase == mail.PhaseAuth) {
+		if s.circuit.Down(probe, a.Outcome.Phase == mail.PhaseAuth) {
 			s.deps.Log.Warn("the mail server is taken for down: mails wait, and none loses an attempt",
 				"phase", a.Outcome.Phase.String(), "code", a.Outcome.Code, "reason", a.Outcome.Explain())
 		}

@@ -61,7 +61,7 @@ func (c *circuit) Enter(ctx context.Context) (probe bool, changed <-chan struct{
 }
 
 // Leave ends a probe that found nothing to take, or whose outcome was given to
-// Down or Up already.
+// Down or Up already. Only who was let in as a probe may call it.
 func (c *circuit) Leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,9 +71,10 @@ func (c *circuit) Leave() {
 	}
 }
 
-// Down takes a provider-down outcome. At once opens the circuit without
-// waiting for more of them, as after a refused log-in.
-func (c *circuit) Down(atOnce bool) (opened bool) {
+// Down takes a provider-down outcome, of a probe or of another attempt. At once
+// opens the circuit without waiting for more of them, as after a refused
+// log-in.
+func (c *circuit) Down(probe, atOnce bool) (opened bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failures++
@@ -83,12 +84,11 @@ func (c *circuit) Down(atOnce bool) (opened bool) {
 		return false
 	case !wasOpen:
 		c.wait = probeFirst
-	case c.probing:
-		c.wait = min(2*c.wait, probeMost)
-	default: // a straggler that was under way when the circuit opened
+	case !probe: // it was under way when the circuit opened
 		return false
+	default:
+		c.wait = min(2*c.wait, probeMost)
 	}
-	c.probing = false
 	c.nextAt = time.Now().Add(c.wait)
 	c.change()
 	return !wasOpen

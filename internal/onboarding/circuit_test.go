@@ -22,13 +22,13 @@ func TestA5_6_Circuit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCircuit()
 		for range circuitOpensAfter - 1 {
-			c.Down(false)
+			c.Down(false, false)
 		}
 		probe, changed := enter(t, c)
 		if probe || c.Open() {
 			t.Fatal("open too early")
 		}
-		if !c.Down(false) || !c.Open() {
+		if !c.Down(false, false) || !c.Open() {
 			t.Fatal("not open")
 		}
 		<-changed
@@ -45,7 +45,8 @@ func TestA5_6_Circuit(t *testing.T) {
 				t.Error("a second probe while one is under way")
 			}
 			cancel()
-			c.Down(false)
+			c.Down(false, false) // a straggler changes nothing
+			c.Down(true, false)
 			c.Leave()
 		}
 		if probe, _ := enter(t, c); !probe {
@@ -64,7 +65,7 @@ func TestA5_6_Circuit(t *testing.T) {
 func TestCircuitOpensAtOnceAfterRefusedLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCircuit()
-		if !c.Down(true) {
+		if !c.Down(false, true) {
 			t.Error("a refused log-in did not open the circuit")
 		}
 	})
@@ -74,7 +75,7 @@ func TestCircuitOpensAtOnceAfterRefusedLogin(t *testing.T) {
 func TestCircuitUnusedProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCircuit()
-		c.Down(true)
+		c.Down(false, true)
 		enter(t, c)
 		c.Leave()
 		began := time.Now()

@@ -169,7 +169,7 @@ func (p *pump) take(ctx, cut context.Context) error {
 	for _, d := range deliveries {
 		p.attempts.Go(func() {
 			defer func() { <-p.free }()
-			p.sender.handle(cut, p.lane, d)
+			p.sender.handle(cut, p.lane, d, probe)
 			if probe {
 				p.sender.circuit.Leave()
 			}

@@ -20,7 +20,7 @@ type Report struct {
 	// called sent that no attempt was accepted for.
 	Lost []string `json:"lost"`
 	// Double: two accepted attempts, or one more attempt after one that was
-	// neither unknown nor certainly undelivered.
+	// neither unknown nor certainly undelivered, or about to be made.
 	Double []string `json:"double"`
 	// Unknown: nobody knows whether the mail server took it. No finding.
 	Unknown []string `json:"unknown"`
@@ -117,7 +117,7 @@ func (v *verifier) row(row AuditRow) {
 	if row.State == Sent && accepted == 0 {
 		r.Lost = append(r.Lost, id)
 	}
-	if double {
+	if double || accepted > 0 && unfinished(row.State) {
 		r.Double = append(r.Double, id)
 	}
 	if row.State == Unknown {
@@ -130,6 +130,9 @@ func (v *verifier) row(row AuditRow) {
 		r.Stuck = append(r.Stuck, id)
 	}
 }
+
+// unfinished tells whether a mail in this state would be sent.
+func unfinished(s State) bool { return s == Due || s == Queued || s == Sending }
 
 func auditAttempts(attempts []AuditAttempt) (accepted int, double, copied bool) {
 	for i, a := range attempts {

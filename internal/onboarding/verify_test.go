@@ -49,7 +49,7 @@ func TestVerifyNamesEveryFault(t *testing.T) {
 	left := row(11, Queued)
 	left.Overdue = time.Hour
 	l := &rows{
-		books: Books{Accepted: 13},
+		books: Books{Accepted: 14},
 		lane:  LaneProgress{Now: now, Arrived: now.Add(-time.Second), Attended: true},
 		audit: []AuditRow{
 			row(1, Sent, ok),
@@ -62,7 +62,8 @@ func TestVerifyNamesEveryFault(t *testing.T) {
 			abandoned, alive, left,
 			row(12, Committing, ok, AuditAttempt{}),
 			row(13, Due),
-			row(14, Due), // created after the books were read
+			row(14, Due, ok),
+			row(15, Due), // created after the books were read
 		},
 		missing: []string{"who"},
 	}
@@ -77,11 +78,11 @@ func TestVerifyNamesEveryFault(t *testing.T) {
 		}
 	}
 	check("lost", r.Lost, id(6), "mail number 7: accepted, but its row is gone", "sign-up who: has no mail")
-	check("double", r.Double, id(3), id(12))
+	check("double", r.Double, id(3), id(12), id(14))
 	check("unknown", r.Unknown, id(5))
 	check("copies", r.Copies, id(4))
 	check("stuck", r.Stuck, id(9), id(11))
-	if r.OK || r.States[Sent] != 5 || r.States[Due] != 1 {
+	if r.OK || r.States[Sent] != 5 || r.States[Due] != 2 {
 		t.Errorf("report %+v", r)
 	}
 }

@@ -195,6 +195,9 @@ func openReader(path string) (*sqlite.Conn, error) {
 // Failed is closed when a commit has failed and the process should end.
 func (db *DB) Failed() <-chan struct{} { return db.failed }
 
+// Err is why the database has failed, nil while it has not.
+func (db *DB) Err() error { return db.failedWith() }
+
 // Read runs fn on a read-only connection inside one transaction, so that it
 // sees one state of the database. It holds back the log's clean-up while it
 // runs: read in short pieces.

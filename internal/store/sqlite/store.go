@@ -131,6 +131,9 @@ func (s *Store) start(ctx context.Context) error {
 // recover from the file at its next start.
 func (s *Store) Failed() <-chan struct{} { return s.db.Failed() }
 
+// Err is why the store has failed, nil while it has not.
+func (s *Store) Err() error { return s.db.Err() }
+
 // Close waits for the writes already handed in, then closes the file. Calling
 // it twice is harmless.
 func (s *Store) Close() error { return s.db.Close() }
