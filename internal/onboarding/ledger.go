@@ -116,8 +116,9 @@ type Reply struct {
 // called concurrently, from several processes where the store allows it.
 //
 // Durability: what Committing and Record return from, and every change an
-// operator asks for, is on disk. Relayed, Claim and Sweep may be lost in a
-// crash: recovery does them again.
+// operator asks for, is on disk. A Claim survives the end of its process, so
+// that claims without an outcome are counted; in a power cut it may be lost, as
+// Relayed and Sweep may in any crash: recovery does them again.
 type Ledger interface {
 	Outbox
 	Claims
