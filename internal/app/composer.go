@@ -14,10 +14,6 @@ type composer struct {
 
 // Compose renders the mail that h is about, with the mint h asks for.
 func (c *composer) Compose(h onboarding.Held) (mail.Envelope, mail.Rendered, error) {
-	subject, purpose, step, err := h.Claim.Mail.Parse()
-	if err != nil {
-		return mail.Envelope{}, mail.Rendered{}, err
-	}
 	link, err := c.links.Confirm(h.Claim.Mail, h.NextMint())
 	if err != nil {
 		return mail.Envelope{}, mail.Rendered{}, err
@@ -28,7 +24,7 @@ func (c *composer) Compose(h onboarding.Held) (mail.Envelope, mail.Rendered, err
 		To:        h.To,
 		Link:      link,
 		ValidFor:  c.policy.Expiry,
-		MessageID: mail.MessageID(subject+"."+string(purpose), step, from.Domain()),
+		MessageID: mail.MessageID(string(h.Claim.Mail), from.Domain()),
 		Date:      h.Created,
 	})
 	return mail.Envelope{From: from.Address, To: h.To}, rendered, err

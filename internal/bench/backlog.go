@@ -65,17 +65,12 @@ func measureOwed(ctx context.Context, o Options, dir string, s *sheet) error {
 }
 
 func drainStart(ctx context.Context, o Options, dir, name string, s *sheet) error {
-	sink, err := startChild(ctx, o, "sink")
-	if err != nil {
-		return err
-	}
-	defer sink.stop()
 	began := time.Now()
-	serve, err := startServe(ctx, o, dir, "smtp://"+sink.address)
+	sink, serve, stop, err := startPair(ctx, o, dir)
 	if err != nil {
 		return err
 	}
-	defer serve.stop()
+	defer stop()
 	s.add("start until ready, "+name, "ms", float64(time.Since(began).Milliseconds()))
 	first, err := sink.ask(fmt.Sprintf("await %d", fewOwed))
 	if err != nil {

@@ -113,18 +113,25 @@ func sendFor(address string, d time.Duration, body []byte) error {
 	return client.Quit()
 }
 
+// startPair starts a mail server and a Bellhop that sends to it.
+func startPair(ctx context.Context, o Options, dir string) (sink, serve *process, stop func(), err error) {
+	if sink, err = startChild(ctx, o, "sink"); err != nil {
+		return nil, nil, nil, err
+	}
+	if serve, err = startServe(ctx, o, dir, "smtp://"+sink.address); err != nil {
+		sink.stop()
+		return nil, nil, nil, err
+	}
+	return sink, serve, func() { serve.stop(); sink.stop() }, nil
+}
+
 // measureBoth signs people up as fast as it goes and waits for the last mail.
 func measureBoth(ctx context.Context, o Options, dir string, s *sheet) error {
-	sink, err := startChild(ctx, o, "sink")
+	sink, serve, stop, err := startPair(ctx, o, dir)
 	if err != nil {
 		return err
 	}
-	defer sink.stop()
-	serve, err := startServe(ctx, o, dir, "smtp://"+sink.address)
-	if err != nil {
-		return err
-	}
-	defer serve.stop()
+	defer stop()
 	before, err := serve.cpu()
 	if err != nil {
 		return err
@@ -152,16 +159,11 @@ const oneAtATime = 100
 // measureIdle signs people up one at a time, each after the last one's mail
 // was taken, and then watches the process do nothing.
 func measureIdle(ctx context.Context, o Options, dir string, s *sheet) error {
-	sink, err := startChild(ctx, o, "sink")
+	sink, serve, stop, err := startPair(ctx, o, dir)
 	if err != nil {
 		return err
 	}
-	defer sink.stop()
-	serve, err := startServe(ctx, o, dir, "smtp://"+sink.address)
-	if err != nil {
-		return err
-	}
-	defer serve.stop()
+	defer stop()
 	times, err := signUpsOneByOne(ctx, serve, sink)
 	if err != nil {
 		return err

@@ -209,7 +209,7 @@ func TestParseFrom(t *testing.T) {
 			t.Errorf("ParseFrom(%q) = %+v", in, got)
 		}
 	}
-	if f := (mail.From{Address: "hello@localhost"}); mail.MessageID("0190b7a2", 3, f.Domain()) != "<0190b7a2.3@localhost>" {
+	if f := (mail.From{Address: "hello@localhost"}); mail.MessageID("0190b7a2.sign-up.3", f.Domain()) != "<0190b7a2.sign-up.3@localhost>" {
 		t.Error("Message-ID")
 	}
 }

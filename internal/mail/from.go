@@ -64,6 +64,4 @@ func (f From) header() []string {
 
 // MessageID is the Message-ID of a mail: the same for every attempt and every
 // copy of it (RFC 5322 section 3.6.4). domain is [From.Domain].
-func MessageID(mailID string, step int, domain string) string {
-	return fmt.Sprintf("<%s.%d@%s>", mailID, step, domain)
-}
+func MessageID(mailID, domain string) string { return "<" + mailID + "@" + domain + ">" }
