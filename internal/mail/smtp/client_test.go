@@ -116,7 +116,7 @@ func TestRenderedMailArrives(t *testing.T) {
 		t.Fatal(o.Explain())
 	}
 	got := server.Mails()[0]
-	if got.SHA256 != hex.EncodeToString(rendered.Hash[:]) || got.MessageID != "<0190b7a2.1@bellhop.test>" {
+	if got.SHA256 != hex.EncodeToString(rendered.Hash[:]) || got.MessageID != "<0190b7a2.sign-up.1@bellhop.test>" {
 		t.Errorf("arrived as %s %s", got.MessageID, got.SHA256)
 	}
 	entity, err := message.Read(bytes.NewReader(got.Body))
