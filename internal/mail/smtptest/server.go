@@ -251,6 +251,7 @@ func (s *Server) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	_ = s.listener.Close()
+	s.serving.Wait() // no connection is added after this, as Shutdown needs it
 	s.Drop()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -258,7 +259,6 @@ func (s *Server) Close() error {
 	if err != nil && !isClosed(err) {
 		return fmt.Errorf("shut down mail server: %w", err)
 	}
-	s.serving.Wait()
 	if s.journal != nil {
 		return s.journal.close()
 	}
