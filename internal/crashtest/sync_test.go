@@ -27,7 +27,7 @@ func TestT13_SyncCheckNoticesMistakes(t *testing.T) {
 	for name, mistake := range map[string]seed{
 		"no sync": {
 			"internal/sqlitedb/syncer.go",
-			"if err := fdatasync(s.log); err != nil {", "if err := error(nil); err != nil {",
+			"if err := s.fdatasync(s.log); err != nil {", "if err := error(nil); err != nil {",
 		},
 		"answer before commit": {
 			"internal/store/sqlite/people.go",

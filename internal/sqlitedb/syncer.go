@@ -19,12 +19,14 @@ type syncer struct {
 	// when it leaves.
 	groups chan []*write
 	log    *os.File // the write-ahead log; nil unless the durability is Full
+
+	fdatasync func(*os.File) error // replaced by tests
 }
 
 // newSyncer opens the log, which stays the same file as long as the database
 // is open. SQLite holds no locks on it that closing this one would drop.
 func newSyncer(db *DB) (syncer, error) {
-	s := syncer{db: db, turn: make(chan struct{}, 1), groups: make(chan []*write, 1)}
+	s := syncer{db: db, turn: make(chan struct{}, 1), groups: make(chan []*write, 1), fdatasync: fdatasync}
 	s.turn <- struct{}{}
 	if db.opts.Durability != Full {
 		return s, nil
@@ -54,7 +56,7 @@ func (s *syncer) run() {
 
 func (s *syncer) sync() error {
 	began := time.Now()
-	if err := fdatasync(s.log); err != nil {
+	if err := s.fdatasync(s.log); err != nil {
 		return fmt.Errorf("sync the log: %w", err)
 	}
 	if s.db.opts.AfterSync != nil {

@@ -144,6 +144,11 @@ func (w *writer) transact(first *write) error {
 	if err := w.awaitTurn(); err != nil {
 		return err
 	}
+	// The sync that was waited for may have failed: then nothing may follow,
+	// least of all another sync, which might succeed.
+	if err := w.db.failedWith(); err != nil {
+		return err
+	}
 	// Whoever is ready to run may join: on a busy machine that makes larger
 	// groups, on an idle one it takes no time.
 	runtime.Gosched()
