@@ -46,6 +46,7 @@ func house() []room {
 		{"internal/config", nil},
 		{"internal/control", nil},
 		{"internal/datadir", nil},
+		{"internal/redistest", nil},
 		{"internal/lifecycle/lifecycletest", []string{"internal/lifecycle"}},
 		{"internal/lifecycle", nil},
 		{"internal/archtest", nil},
