@@ -155,7 +155,10 @@ type Outbox interface {
 	//     from further in the future than that is not good either),
 	//   - due, queued and unknown mails that wait for a time further ahead than
 	//     any rule sets, because the clock was set back → due or waiting no more,
-	//   - idempotency keys older than a day → gone.
+	//   - idempotency keys older than a day → gone,
+	//   - mails that were finished longer ago than Policy.Retention → purged,
+	//     where the store does that at all. Nothing of them may be left but
+	//     their number, in the audit as a row without an ID.
 	Sweep(ctx context.Context, by Incarnation, limit int) (Swept, error)
 }
 
@@ -178,6 +181,7 @@ type Swept struct {
 	Requeued  int // queued → due
 	Copied    int // unknown → due
 	Expired   int // due, queued → expired
+	Purged    int // finished → purged
 	// More tells that a limit was reached: sweep again at once.
 	More bool
 	// Next is how long until an unknown's pause or a mail's expiry next asks
@@ -288,8 +292,9 @@ type AuditRow struct {
 	// Number is the mail's place in the order of creation: the value of the
 	// accepted counter it raised.
 	Number int64
-	ID     MailID
-	State  State
+	// ID is empty for a mail that was purged by Policy.Retention.
+	ID    MailID
+	State State
 	// HolderAlive tells, for a held mail, that its holder's heartbeat is good.
 	HolderAlive bool
 	// Overdue is how long a mail that should have moved has not: a due mail

@@ -81,6 +81,9 @@ type Variant string
 // Confirm asks a person to confirm the address.
 const Confirm Variant = "confirm"
 
+// Variants lists the variants.
+func Variants() []Variant { return []Variant{Confirm} }
+
 // ChooseVariant picks the variant at a mail's first claim. A store calls it
 // inside the claim's step.
 func ChooseVariant(p Purpose) (Variant, error) {

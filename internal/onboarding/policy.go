@@ -37,6 +37,9 @@ type Policy struct {
 	// Expiry is how long a confirm mail makes sense, and how long its link
 	// lives from the moment it is sent. Default: 72 h.
 	Expiry time.Duration
+	// Retention is how long finished mails are kept before they are purged; 0
+	// keeps them for ever. Only stores that declare it look at it. Default: 0.
+	Retention time.Duration
 	// Retry is the waiting time after each counted attempt; the last repeats.
 	// Each is drawn at random from nothing up to the value (full jitter), but
 	// never under a server's own hint. Default: 1m,5m,15m,30m,1h,2h,4h,8h.

@@ -158,6 +158,9 @@ const stuckSlack = 15 * time.Second
 // stuck judges only while the lane is alive: when the mail server is down, or
 // nothing runs, mails wait as they should.
 func (v *verifier) stuck(row AuditRow) bool {
+	if row.State == Purged {
+		return false
+	}
 	_, purpose, _, err := row.ID.Parse()
 	if err != nil {
 		return true
