@@ -23,8 +23,10 @@ func house() []room {
 		{"internal/web", []string{"internal/signup", "internal/token"}},
 		{"internal/metrics", []string{"internal/mail", "internal/onboarding"}},
 
-		{"internal/store/sqlite", []string{"internal/address", "internal/crashpoint", "internal/onboarding", "internal/signup", "internal/sqlitedb"}},
-		{"internal/store/storetest", []string{"internal/address", "internal/onboarding", "internal/signup"}},
+		{"internal/store/sqlite", []string{"internal/address", "internal/crashpoint", "internal/onboarding", "internal/signup", "internal/sqlitedb", "internal/store/transfer"}},
+		{"internal/store/redis", []string{"internal/address", "internal/crashpoint", "internal/onboarding", "internal/redisdb", "internal/signup"}},
+		{"internal/store/storetest", []string{"internal/address", "internal/onboarding", "internal/signup", "internal/store/transfer"}},
+		{"internal/store/transfer", []string{"internal/onboarding", "internal/signup"}},
 		{"internal/queue/embedded", []string{"internal/bus", "internal/queue"}},
 		{"internal/queue/queuetest", []string{"internal/queue"}},
 		{"internal/mail/smtp", []string{"internal/crashpoint", "internal/mail"}},

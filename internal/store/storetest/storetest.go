@@ -41,6 +41,9 @@ type Features struct {
 	// owner dead, so that what they held is recovered at once. Without it
 	// several processes share the store and only the sweeper recovers.
 	SoleOwner bool
+	// Retention: a sweep purges what was finished longer ago than
+	// Policy.Retention.
+	Retention bool
 }
 
 // Harness is one fresh store with a clock that the test moves.
@@ -82,6 +85,7 @@ func Run(t *testing.T, f Features, open Open) {
 		{"Record", recordTests},
 		{"Unknown", unknownTests},
 		{"Sweep", sweepTests},
+		{"Retention", retentionTests},
 		{"Presence", presenceTests},
 		{"Operator", operatorTests},
 		{"Erase", eraseTests},
@@ -116,6 +120,7 @@ func (w *world) caller(i int) Store {
 }
 
 func soleOwner(f Features) bool { return f.SoleOwner }
+func retention(f Features) bool { return f.Retention }
 
 // timeout bounds a test that hangs. It is generous: the machine may be busy.
 const timeout = 2 * time.Minute

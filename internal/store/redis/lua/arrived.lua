@@ -1,0 +1,2 @@
+arrived(ARGV[2], tonumber(ARGV[3]))
+return 'ok'

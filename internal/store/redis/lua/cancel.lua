@@ -1,0 +1,1 @@
+return cancel(ARGV[2], ARGV[3])

@@ -1,0 +1,8 @@
+local by, dead = ARGV[2], tonumber(ARGV[3])
+local healthy = now
+if fresh(call('ZSCORE', P .. 'beats', by), dead) then
+  healthy = math.min(num(call('HGET', P .. 'healthy', by) or now), now)
+end
+call('ZADD', P .. 'beats', int(now), by)
+call('HSET', P .. 'healthy', by, int(healthy))
+return 'ok'

@@ -1,0 +1,2 @@
+call('SET', P .. 'ping', int(now))
+return 'ok'

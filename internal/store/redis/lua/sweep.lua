@@ -1,0 +1,169 @@
+-- One kind of thing that is swept, named by ARGV[2]. Returns how many were
+-- looked at (as many as the limit means that there may be more) and how many
+-- were moved.
+local kind, by, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local dead, stale, pause, expiry = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local copies, life, retention = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
+local LANES = { 'urgent', 'bulk' }
+
+local function first(key, from, to, most)
+  return call('ZRANGEBYSCORE', P .. key, from, to, 'LIMIT', 0, most or limit)
+end
+
+-- recover takes back what one dead incarnation holds.
+local function recover(who, most)
+  local key = P .. 'held:' .. who
+  local numbers = call('SRANDMEMBER', key, most)
+  for _, n in ipairs(numbers) do
+    local m = load(n)
+    if m and HELD[m.state] and m.holder == who then
+      take_back(m, 'its process died', pause, copies)
+    else
+      call('SREM', key, n)
+    end
+  end
+  if call('SCARD', key) == 0 then
+    call('ZREM', P .. 'beats', who)
+    call('HDEL', P .. 'healthy', who)
+  end
+  return #numbers
+end
+
+local sweeps = {}
+
+-- Recovers what dead incarnations hold, if the caller's own view of the store
+-- has been good for long enough to judge.
+function sweeps.held()
+  local healthy = call('HGET', P .. 'healthy', by)
+  if not fresh(call('ZSCORE', P .. 'beats', by), dead) or not healthy or now - healthy < dead then return { 0, 0 } end
+  local done = 0
+  for _, range in ipairs({ { '-inf', '(' .. int(now - dead) }, { '(' .. int(now + dead), '+inf' } }) do
+    for _, who in ipairs(first('beats', range[1], range[2])) do
+      if done < limit then done = done + recover(who, limit - done) end
+    end
+  end
+  return { done, done }
+end
+
+-- Makes a copy of each unknown whose pause is over due.
+function sweeps.unknown()
+  local numbers, copied = first('unknown', '-inf', int(now)), 0
+  for _, n in ipairs(numbers) do
+    local m = load(n)
+    if tonumber(m.expires) <= now then
+      hold(m)
+    else
+      free(m)
+      become_due(m, now)
+      copied = copied + 1
+    end
+    save(m)
+  end
+  return { #numbers, copied }
+end
+
+function sweeps.expired()
+  local numbers = first('expiring', '-inf', int(now))
+  for _, n in ipairs(numbers) do
+    local m = load(n)
+    finish(m, 'expired', expired_text(m))
+    save(m)
+  end
+  return { #numbers, #numbers }
+end
+
+-- Returns mails to due whose message should have come through. They keep their
+-- place in the line: the time at which they were sent.
+function sweeps.queued()
+  local looked, moved = 0, 0
+  for _, lane in ipairs(LANES) do
+    local before = math.min(now - stale, num(call('HGET', P .. 'counts', 'arrived:' .. lane)))
+    local numbers = first('queued:' .. lane, '-inf', '(' .. int(before))
+    for _, n in ipairs(numbers) do
+      local m = load(n)
+      become_due(m, tonumber(m.at))
+      save(m)
+    end
+    looked, moved = math.max(looked, #numbers), moved + #numbers
+  end
+  return { looked, moved }
+end
+
+-- Brings back what waits for a time that no rule would have set: the clock has
+-- been set back. Nothing else depends on two clocks agreeing.
+function sweeps.ahead()
+  local looked, moved = 0, 0
+  local function bring(key, longest)
+    local numbers = first(key, '(' .. int(now + longest), '+inf')
+    for _, n in ipairs(numbers) do
+      local m = load(n)
+      -- A due mail's time is always before its expiry, whatever the settings
+      -- were when it was created.
+      if m.state ~= 'due' or tonumber(m.at) > now + m.keeps then
+        if m.state == 'queued' then become_due(m, now) end
+        m.at = now
+        save(m)
+        moved = moved + 1
+      end
+    end
+    looked = math.max(looked, #numbers)
+  end
+  for _, lane in ipairs(LANES) do
+    bring('due:' .. lane, expiry)
+    bring('queued:' .. lane, stale)
+  end
+  bring('unknown', pause)
+  if moved == 0 then looked = 0 end -- long waits that are right are no reason to look again at once
+  return { looked, moved }
+end
+
+-- Forgets idempotency keys. They are in the order in which they were used.
+function sweeps.keys()
+  local uses, done = call('XRANGE', P .. 'uses', '-', '+', 'COUNT', limit), 0
+  for _, use in ipairs(uses) do
+    local key, at = use[2][2], use[2][4]
+    if now - at < life then break end
+    local value = call('GET', P .. 'key:' .. key)
+    if value and string.match(value, '^%d+') == at then call('DEL', P .. 'key:' .. key) end
+    call('XDEL', P .. 'uses', use[1])
+    done = done + 1
+  end
+  return { done, done }
+end
+
+-- Purges finished mails whose time is over. A bit by their number remains, and
+-- the number under their name, so that nothing ever owns a second mail.
+function sweeps.finished()
+  if retention <= 0 then return { 0, 0 } end
+  local entries, done, purged = call('XRANGE', P .. 'finished', '-', '+', 'COUNT', limit), 0, 0
+  for _, entry in ipairs(entries) do
+    local n, ended = entry[2][2], entry[2][4]
+    if now - ended < retention then break end
+    local m = load(n)
+    if m and FINISHED[m.state] and m.ended == ended then
+      leave(n, m.was)
+      call('HINCRBY', P .. 'counts', 'purged', 1)
+      call('SETBIT', P .. 'purged', tonumber(n), 1)
+      call('DEL', P .. 'mail:' .. n, P .. 'attempts:' .. n)
+      purged = purged + 1
+    end
+    call('XDEL', P .. 'finished', entry[1])
+    done = done + 1
+  end
+  return { done, purged }
+end
+
+-- How long until the ledger next asks for a sweep by itself; -1 for never.
+function sweeps.next()
+  local next = -1
+  for _, key in ipairs({ 'unknown', 'expiring' }) do
+    local at = call('ZRANGE', P .. key, 0, 0, 'WITHSCORES')[2]
+    if at then
+      local wait = math.max(0, at - now)
+      if next < 0 or wait < next then next = wait end
+    end
+  end
+  return { next, 0 }
+end
+
+return sweeps[kind]()

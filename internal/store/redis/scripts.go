@@ -1,0 +1,86 @@
+package redis
+
+import (
+	"embed"
+	"strings"
+
+	"bellhop/internal/redisdb"
+)
+
+//go:embed lua/*.lua lua/parts/*.lua
+var sources embed.FS
+
+// What a step may do. Reading is allowed always; a plain change is refused as a
+// whole when the server's memory is full, so that nothing new is taken in; a
+// change that brings mails to their end, or gives memory back, is not.
+const (
+	reads     = "flags=no-writes"
+	takesIn   = ""
+	bringsEnd = "flags=allow-oom"
+)
+
+// steps are the store's scripts: each is one atomic change, or one look.
+type steps struct {
+	open, ping, sharedKey                *redisdb.Script
+	accept, person, erase                *redisdb.Script
+	due, relayed, arrived, lane, sweep   *redisdb.Script
+	claim, committing, check, record     *redisdb.Script
+	heartbeat, leave                     *redisdb.Script
+	books, dead, replay, discard, cancel *redisdb.Script
+	audit, missing                       *redisdb.Script
+}
+
+func newSteps() *steps {
+	return &steps{
+		open:      script("open", takesIn),
+		ping:      script("ping", takesIn),
+		sharedKey: script("sharedkey", takesIn),
+
+		accept: script("accept", takesIn, "mail"),
+		person: script("person", reads),
+		erase:  script("erase", bringsEnd, "mail", "subject"),
+
+		due:     script("due", reads),
+		relayed: script("relayed", bringsEnd, "mail"),
+		arrived: script("arrived", bringsEnd, "arrived"),
+		lane:    script("lane", reads),
+		sweep:   script("sweep", bringsEnd, "presence", "mail", "attempts", "takeback"),
+
+		claim:      script("claim", bringsEnd, "mail", "arrived"),
+		committing: script("committing", bringsEnd, "mail"),
+		check:      script("check", reads, "presence", "mail"),
+		record:     script("record", bringsEnd, "mail", "attempts"),
+
+		heartbeat: script("heartbeat", bringsEnd, "presence"),
+		leave:     script("leave", bringsEnd, "mail", "attempts", "takeback"),
+
+		books:   script("books", reads),
+		dead:    script("dead", reads),
+		replay:  script("replay", bringsEnd, "mail"),
+		discard: script("discard", bringsEnd, "mail"),
+		cancel:  script("cancel", bringsEnd, "mail", "subject"),
+
+		audit:   script("audit", reads, "presence", "mail"),
+		missing: script("missing", reads, "mail", "subject"),
+	}
+}
+
+// script puts a step together: what it may do, the parts it uses, itself.
+func script(name, flags string, parts ...string) *redisdb.Script {
+	var text strings.Builder
+	text.WriteString("#!lua " + flags + "\n")
+	text.WriteString(source("parts/base"))
+	for _, part := range parts {
+		text.WriteString(source("parts/" + part))
+	}
+	text.WriteString(source(name))
+	return redisdb.NewScript(name, text.String())
+}
+
+func source(name string) string {
+	text, err := sources.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic(err) // it is embedded: only a wrong name in newSteps comes here, at every start
+	}
+	return string(text)
+}

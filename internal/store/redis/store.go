@@ -1,0 +1,183 @@
+// Package redis keeps people and the ledger of mails in Redis. It implements
+// [signup.Store] and [onboarding.Ledger] for any number of processes.
+//
+// # How it writes
+//
+// Every step of a mail is one Lua script (see the folder lua), which the server
+// runs with nothing in between: it loads the mail, looks whether its generation
+// and its holder are still those the caller knows, and saves it. That is what
+// makes each step a compare-and-set. A step that its caller makes again, because
+// the answer was lost, changes nothing and says the same: accepting is known by
+// the sign-up's id, a claim and what follows by the claim's own id, relaying by
+// the generation.
+//
+// What accepts a sign-up, passes the point of no return or records an outcome
+// waits for as many replicas as the client was told to, a repeat too.
+//
+// # What is where
+//
+// All keys begin with the tag "{bellhop}", so that in a Cluster they are on one
+// node and one script can work on them. N is a mail's number, in twelve digits:
+// the value of the counter accepted that it raised.
+//
+//	subject:UUID       a person, or what else a mail is owed to; mail:PURPOSE.STEP is N
+//	mail:N             a row of the ledger; attempts:N those that were not simply accepted
+//	due:LANE           numbers by the time they are due; queued:LANE by when they were sent
+//	expiring           due and queued mails by their expiry
+//	held:INCARNATION   what a process has claimed
+//	unknown, dead      by when a copy is made; by when they were given up
+//	finished           a log, for retention; purged, a bit for each number
+//	beats, healthy     when a process was last heard, and since when without a gap
+//	signups            a log of ids by number
+//	key:HASH, uses     idempotency keys, and a log of them in the order of their use
+//	counts, keys       totals; secrets that all processes share
+//
+// Nothing has a time to live: what goes, goes by a sweep, and is counted.
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"bellhop/internal/onboarding"
+	"bellhop/internal/redisdb"
+	"bellhop/internal/signup"
+)
+
+var (
+	_ signup.Store      = (*Store)(nil)
+	_ onboarding.Ledger = (*Store)(nil)
+)
+
+// Tag is the hash tag of all the store's keys.
+const Tag = "{bellhop}"
+
+// form is the version of what is stored.
+const form = "1"
+
+// ErrForm is returned by [Open] when another version of bellhop wrote what is
+// there.
+var ErrForm = errors.New("what is in this Redis was written by another version of bellhop")
+
+// Options configure [Open]. Client and Policy are required.
+type Options struct {
+	// Client is not closed by the store.
+	Client *redisdb.Client
+	// Policy holds the ledger's times and bounds.
+	Policy onboarding.Policy
+	// Now is the store's clock, for tests; every process must have the same.
+	// Default: the server's own.
+	Now func() time.Time
+	// Announce tells the relays of other processes of each lane in which a
+	// sign-up made mails due, so that they need not look for them.
+	Announce bool
+	// Logger is told of announcements that fail. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Store is the open store. All methods may be called concurrently; after Close
+// they fail.
+type Store struct {
+	tag    *redisdb.Tag
+	steps  *steps
+	policy onboarding.Policy
+	now    func() time.Time
+	logger *slog.Logger
+	copies string // how many copies may be made of each variant, for the steps
+
+	closed atomic.Bool
+	client *redisdb.Client
+	news   chan onboarding.Lane // nil without Announce
+	herald sync.WaitGroup
+	end    context.CancelFunc // ends the herald
+}
+
+// Open makes sure that what is in Redis is of the version this program knows.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{
+		client: o.Client, tag: o.Client.Tag(Tag), steps: newSteps(),
+		policy: o.Policy, now: o.Now, logger: o.Logger, copies: copiesOf(o.Policy),
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	mark, err := s.run(ctx, s.steps.open, redisdb.Answered, form)
+	if err != nil {
+		return nil, fmt.Errorf("open store at %s: %w", o.Client.Settings(), err)
+	}
+	if mark != form {
+		return nil, fmt.Errorf("open store at %s: %w: its form is %v, this program knows %s", o.Client.Settings(), ErrForm, mark, form)
+	}
+	if o.Announce {
+		s.announce()
+	}
+	return s, nil
+}
+
+// copiesOf is the policy's rule as JSON, for Lua.
+func copiesOf(p onboarding.Policy) string {
+	var b strings.Builder
+	for i, v := range onboarding.Variants() {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%q:%d", string(v), p.CopiesOf(v))
+	}
+	return "{" + b.String() + "}"
+}
+
+// Failed is never closed: whatever happens to Redis, it may come back.
+func (s *Store) Failed() <-chan struct{} { return nil }
+
+// Err is nil: see Failed.
+func (s *Store) Err() error { return nil }
+
+// Close makes every call after it fail. The client stays open.
+func (s *Store) Close() error {
+	if !s.closed.Swap(true) && s.end != nil {
+		s.end()
+	}
+	s.herald.Wait()
+	return nil
+}
+
+// Ping tells whether the store takes sign-ups: it writes, and waits for as many
+// replicas as a sign-up does.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.run(ctx, s.steps.ping, redisdb.Replicated)
+	return err
+}
+
+// run makes a step. Its first argument is the time, if that is not the server's
+// to tell.
+func (s *Store) run(ctx context.Context, step *redisdb.Script, d redisdb.Durability, args ...any) (any, error) {
+	if s.closed.Load() {
+		return nil, fmt.Errorf("%w: %w", signup.ErrUnavailable, redisdb.ErrClosed)
+	}
+	clock := ""
+	if s.now != nil {
+		clock = fmt.Sprint(s.now().UnixMilli())
+	}
+	v, err := s.tag.Run(ctx, step, d, append([]any{clock}, args...)...)
+	if errors.Is(err, redisdb.ErrUnavailable) || errors.Is(err, redisdb.ErrClosed) {
+		err = fmt.Errorf("%w: %w", signup.ErrUnavailable, err)
+	}
+	return v, err
+}
+
+// ms is a duration in the steps' unit.
+func ms(d time.Duration) int64 { return d.Milliseconds() }
+
+// flag is a bool for a step.
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return ""
+}
