@@ -221,8 +221,12 @@ func (s *Server) Addr() string { return address(s.port) }
 
 // URL is where to find one of the server's databases, with user and password:
 // redis://127.0.0.1:port/db, or rediss:// with TLS.
-func (s *Server) URL(db int) string {
-	u := s.base(s.Addr())
+func (s *Server) URL(db int) string { return s.URLAt(s.Addr(), db) }
+
+// URLAt is URL for a client that gets to the server by another address, such as
+// that of a Proxy.
+func (s *Server) URLAt(address string, db int) string {
+	u := s.base(address)
 	u.Path = "/" + strconv.Itoa(db)
 	return u.String()
 }

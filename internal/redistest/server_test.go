@@ -46,6 +46,9 @@ func TestServerIsAnEmptyRedisOfOurOwn(t *testing.T) {
 	if url := s.URL(1999); url != "redis://"+s.Addr()+"/1999" {
 		t.Errorf("URL: got %s", url)
 	}
+	if url := s.URLAt("127.0.0.1:7", 0); url != "redis://127.0.0.1:7/0" {
+		t.Errorf("URLAt: got %s", url)
+	}
 	if s.CAFile() != "" {
 		t.Errorf("CAFile: got %s, want none without TLS", s.CAFile())
 	}
