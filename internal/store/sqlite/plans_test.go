@@ -25,11 +25,11 @@ func TestNoStatementScansMails(t *testing.T) {
 	statements := []string{
 		sqlDue, sqlRelayed, sqlNextPause, sqlNextExpiry, sqlOldestDue, sqlDead, sqlAudit, sqlAuditAttempts, sqlMissing,
 		sqlPersonOfKey, sqlEmail, sqlEnded, sqlDoubts, sqlLateAnswer, sqlForgetKeys,
-		sqlForgetAnswers, sqlForgetAttemptAnswers,
+		sqlForgetAnswers, sqlForgetAttemptAnswers, sqlSignUps, sqlMovedAttempts,
 	}
 	for _, where := range []string{
 		"id = ?", sqlSending + " AND holder = ?", sqlCommitting + " LIMIT ?", sqlHeldByDead(onboarding.Sending),
-		sqlPauseOver, sqlExpired, sqlStale, sqlAhead, sqlOfSubject,
+		sqlPauseOver, sqlExpired, sqlStale, sqlAhead, sqlOfSubject, sqlQueued, sqlMoved,
 	} {
 		statements = append(statements, selectMail+where)
 	}

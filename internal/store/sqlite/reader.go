@@ -26,7 +26,8 @@ type Reader struct {
 }
 
 // OpenReader opens the store's file for reading. Path and Policy are required
-// of the options, Now is used; the others mean nothing here.
+// of the options, Now is used; the others mean nothing here. A store whose
+// mails belong elsewhere, or are not complete, is refused as by [Open].
 func OpenReader(opts Options) (*Reader, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -37,7 +38,11 @@ func OpenReader(opts Options) (*Reader, error) {
 	}
 	r := &Reader{conn: conn}
 	r.view = view{read: r.transaction, now: opts.Now, policy: opts.Policy}
-	if err := r.checkSchema(); err != nil {
+	err = r.checkSchema()
+	if err == nil {
+		err = mayServe(conn)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store for reading: %w", err), conn.Close())
 	}
 	return r, nil
@@ -52,7 +57,7 @@ func (r *Reader) checkSchema() error {
 }
 
 // schemaVersion is the number of the last file in schema.
-const schemaVersion = 1
+const schemaVersion = 2
 
 func (r *Reader) transaction(ctx context.Context, fn func(*sqlite.Conn) error) (err error) {
 	r.mu.Lock()

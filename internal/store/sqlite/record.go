@@ -107,7 +107,7 @@ func (t *tx) recordLate(m *mail, r onboarding.Result) error {
 // person may have that first mail, and must not get another link. A copy that
 // was certainly not delivered is none.
 func (t *tx) endAttempt(m *mail, outcome onboarding.AttemptOutcome, r onboarding.Result) error {
-	_, err := t.exec("INSERT INTO attempts (mail, n, copy, outcome, counted, code, enhanced, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+	_, err := t.exec(sqlPutAttempt,
 		m.seq, m.commits, m.doubt, string(outcome), r.Counts, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text)
 	if m.doubt && outcome == onboarding.Undelivered {
 		t.uncountCopy(m)
@@ -123,6 +123,7 @@ func (t *tx) uncountCopy(m *mail) {
 }
 
 const (
+	sqlPutAttempt = "INSERT INTO attempts (mail, n, copy, outcome, counted, code, enhanced, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 	sqlEnded      = "SELECT counted + 2 * copy FROM attempts WHERE mail = ? AND n = ?"
 	sqlDoubts     = "SELECT count(*) FROM attempts WHERE mail = ? AND outcome = ?"
 	sqlLateAnswer = "UPDATE attempts SET outcome = ?, code = ?, enhanced = ?, answer = ? WHERE mail = ? AND n = ?"

@@ -82,8 +82,22 @@ type Store struct {
 }
 
 // Open opens or creates the store and recovers what former owners of the data
-// directory left behind.
+// directory left behind. A store that was moved away, or that a move has not
+// filled to the end, is refused with [transfer.ErrMoved] or
+// [transfer.ErrUnfinished].
 func Open(opts Options) (*Store, error) {
+	s, err := open(opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.begin(context.Background()); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.db.Close())
+	}
+	return s, nil
+}
+
+// open opens the file and prepares the writer's connection.
+func open(opts Options) (*Store, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -103,15 +117,15 @@ func Open(opts Options) (*Store, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s.view = view{read: s.readAll, now: opts.Now, policy: opts.Policy}
-	if err := s.start(context.Background()); err != nil {
+	if err := s.prepare(context.Background()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), s.db.Close())
 	}
 	return s, nil
 }
 
-// start prepares the writer's connection and recovers.
-func (s *Store) start(ctx context.Context) error {
-	err := s.db.Ride(ctx, func(conn *sqlite.Conn) error {
+// prepare prepares the writer's connection.
+func (s *Store) prepare(ctx context.Context) error {
+	return s.db.Ride(ctx, func(conn *sqlite.Conn) error {
 		loaded, err := loadCounts(conn)
 		if err != nil {
 			return err
@@ -121,7 +135,11 @@ func (s *Store) start(ctx context.Context) error {
 		_, err = query(conn, "PRAGMA secure_delete = FAST", nil)
 		return err
 	})
-	if err != nil {
+}
+
+// begin makes the process that serves from here the owner of everything.
+func (s *Store) begin(ctx context.Context) error {
+	if err := s.read(ctx, mayServe); err != nil {
 		return err
 	}
 	return s.recoverAll(ctx)

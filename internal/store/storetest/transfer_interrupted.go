@@ -1,0 +1,152 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"bellhop/internal/onboarding"
+	"bellhop/internal/store/transfer"
+)
+
+var errCut = errors.New("cut off, says the test")
+
+// fuse cuts a move off at its n-th write, before or after it is made.
+type fuse struct {
+	left  int
+	after bool
+	blown bool
+}
+
+// burn makes one write, unless the fuse has blown or blows before it.
+func (f *fuse) burn(write func() error) error {
+	f.left--
+	if f.blown || f.left == 0 && !f.after {
+		f.blown = true
+		return errCut
+	}
+	err := write()
+	if f.left == 0 {
+		f.blown = true
+		return errors.Join(err, errCut)
+	}
+	return err
+}
+
+type fusedSource struct {
+	transfer.Source
+	*fuse
+}
+
+func (s *fusedSource) SetMark(ctx context.Context, was, is transfer.Mark) error {
+	return s.burn(func() error { return s.Source.SetMark(ctx, was, is) })
+}
+
+func (s *fusedSource) Rest(ctx context.Context) (now time.Time, err error) {
+	err = s.burn(func() error {
+		now, err = s.Source.Rest(ctx)
+		return err
+	})
+	return now, err
+}
+
+type fusedTarget struct {
+	transfer.Target
+	*fuse
+}
+
+func (t *fusedTarget) SetMark(ctx context.Context, was, is transfer.Mark) error {
+	return t.burn(func() error { return t.Target.SetMark(ctx, was, is) })
+}
+
+func (t *fusedTarget) Empty(ctx context.Context) error {
+	return t.burn(func() error { return t.Target.Empty(ctx) })
+}
+
+func (t *fusedTarget) PutTotals(ctx context.Context, totals transfer.Totals) error {
+	return t.burn(func() error { return t.Target.PutTotals(ctx, totals) })
+}
+
+func (t *fusedTarget) PutKeys(ctx context.Context, keys []transfer.Key) error {
+	return t.burn(func() error { return t.Target.PutKeys(ctx, keys) })
+}
+
+func (t *fusedTarget) PutSignUps(ctx context.Context, signUps []transfer.SignUp) error {
+	return t.burn(func() error { return t.Target.PutSignUps(ctx, signUps) })
+}
+
+func (t *fusedTarget) PutMails(ctx context.Context, mails []transfer.Mail) error {
+	return t.burn(func() error { return t.Target.PutMails(ctx, mails) })
+}
+
+// moveFused runs a move that is cut off at its n-th write. It tells whether the
+// move came to its end before.
+func (tr *trip) moveFused(n int, after bool) (done bool) {
+	tr.Helper()
+	f := &fuse{left: n, after: after}
+	_, err := tr.move(tr.from, tr.to, func(e *ends) {
+		e.from, e.to = &fusedSource{e.from, f}, &fusedTarget{e.to, f}
+	})
+	if f.blown != errors.Is(err, errCut) || !f.blown && err != nil {
+		tr.Fatalf("cut off at write %d: %v", n, err)
+	}
+	return !f.blown
+}
+
+// atMostOne checks that no two stores would serve the mails.
+func (tr *trip) atMostOne(mails int64) {
+	tr.Helper()
+	serving := 0
+	for _, s := range []*Site{tr.from, tr.to} {
+		switch n, err := tr.serves(s); {
+		case err == nil && n == mails:
+			serving++
+		case err == nil && n > 0:
+			tr.Errorf("a store serves %d mails of %d", n, mails)
+		case err != nil:
+			tr.refused(s)
+		}
+	}
+	if serving > 1 {
+		tr.Error("both stores would serve the mails")
+	}
+}
+
+// interrupted cuts a move off at each of its writes in turn.
+func interrupted(tr *trip) {
+	for n, done := 1, false; !done; n++ {
+		for _, after := range []bool{false, true} {
+			step := newTrip(tr.T, tr.opens[here], tr.opens[there])
+			_, want := step.fromHere()
+			done = step.moveFused(n, after)
+			if !done {
+				step.atMostOne(want.Books.Accepted)
+				step.moves()
+			}
+			step.refused(step.from)
+			step.visit(step.to, func(w *world) { w.same(w.see(), want) })
+			if tr.Failed() {
+				tr.Fatalf("cut off at write %d, after it: %v", n, after)
+			}
+		}
+	}
+}
+
+// interruptedAndServed goes on at the source after a move that was cut off
+// while it copied, and then moves again.
+func interruptedAndServed(tr *trip) {
+	_, want := tr.fromHere()
+	if tr.moveFused(10, true) {
+		tr.Fatal("the move came to its end")
+	}
+	var fresh onboarding.MailID
+	tr.visit(tr.from, func(w *world) {
+		fresh = w.accept()
+		w.erase(w.accept())
+	})
+	tr.moves()
+	tr.visit(tr.to, func(w *world) {
+		equal(w, "mails accepted", w.books().Accepted, want.Books.Accepted+2)
+		w.ref(fresh)
+	})
+}

@@ -1,0 +1,170 @@
+package transfer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"bellhop/internal/onboarding"
+)
+
+// A row that differs in any field has another digest, or a move could lose it
+// unnoticed.
+func TestDigestCoversEveryField(t *testing.T) {
+	key := [32]byte{1}
+	attempt := Attempt{}
+	for name, row := range map[string]struct {
+		value any
+		write func(*writer, any)
+	}{
+		"Totals":  {&Totals{Arrived: map[onboarding.Lane]int64{onboarding.Urgent: 1}}, func(w *writer, v any) { w.totals(*v.(*Totals)) }},
+		"Key":     {&Key{}, func(w *writer, v any) { w.key(*v.(*Key)) }},
+		"SignUp":  {&SignUp{Key: &key}, func(w *writer, v any) { w.signUp(*v.(*SignUp)) }},
+		"Mail":    {&Mail{}, func(w *writer, v any) { w.mail(*v.(*Mail)) }},
+		"Attempt": {&attempt, func(w *writer, v any) { w.mail(Mail{Attempts: []Attempt{*v.(*Attempt)}}) }},
+	} {
+		sum := func() Digest {
+			w := newWriter()
+			row.write(w, row.value)
+			return w.digest()
+		}
+		fields := 0
+		eachField(reflect.ValueOf(row.value).Elem(), name, func(path string, change func() (undo func())) {
+			fields++
+			before := sum()
+			undo := change()
+			if sum() == before {
+				t.Errorf("%s is not part of the digest", path)
+			}
+			undo()
+			if sum() != before {
+				t.Errorf("%s: the digest is not the same when it is made again", path)
+			}
+		})
+		if fields == 0 {
+			t.Errorf("%s has no fields", name)
+		}
+	}
+}
+
+// eachField calls fn for every field below v with a function that changes it.
+func eachField(v reflect.Value, path string, fn func(path string, change func() (undo func()))) {
+	set := func(to any) func() func() {
+		return func() func() {
+			old := reflect.New(v.Type()).Elem()
+			old.Set(v)
+			v.Set(reflect.ValueOf(to).Convert(v.Type()))
+			return func() { v.Set(old) }
+		}
+	}
+	switch {
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			eachField(v.Field(i), path+"."+v.Type().Field(i).Name, fn)
+		}
+	case v.Kind() == reflect.String:
+		fn(path, set(v.String()+"x"))
+	case v.Kind() == reflect.Bool:
+		fn(path, set(!v.Bool()))
+	case v.CanInt():
+		fn(path, set(v.Int()+1))
+	case v.Type() == reflect.TypeFor[[32]byte]():
+		fn(path, set([32]byte{9}))
+	case v.Type() == reflect.TypeFor[*[32]byte]():
+		fn(path, set(&[32]byte{9}))
+		fn(path, set((*[32]byte)(nil)))
+	case v.Type() == reflect.TypeFor[Secret]():
+		fn(path, set(Secret{9}))
+	case v.Type() == reflect.TypeFor[[]Attempt]():
+		fn(path, set([]Attempt{{}}))
+	default:
+		for _, lane := range onboarding.Lanes() {
+			fn(path, set(map[onboarding.Lane]int64{lane: 2}))
+		}
+	}
+}
+
+// Neighbouring fields do not run into each other.
+func TestDigestKeepsFieldsApart(t *testing.T) {
+	sum := func(s SignUp) Digest {
+		w := newWriter()
+		w.signUp(s)
+		return w.digest()
+	}
+	if sum(SignUp{First: "ab", Last: "c"}) == sum(SignUp{First: "a", Last: "bc"}) {
+		t.Error("a letter that changes sides is not noticed")
+	}
+}
+
+// Of a purged mail one store may know more than another.
+func TestDigestOfAPurgedMail(t *testing.T) {
+	sum := func(m Mail) Digest {
+		w := newWriter()
+		w.mail(m)
+		return w.digest()
+	}
+	tombstone := Mail{Number: 1, ID: "a.sign-up.1", State: onboarding.Purged}
+	row := tombstone
+	row.Gen, row.Reason, row.Attempts = 3, "discarded", []Attempt{{N: 1}}
+	if sum(row) != sum(tombstone) {
+		t.Error("a tombstone differs from the row it stands for")
+	}
+	for _, other := range []Mail{
+		{Number: 2, ID: tombstone.ID, State: tombstone.State},
+		{Number: 1, ID: "b.sign-up.1", State: tombstone.State},
+		{Number: 1, ID: tombstone.ID, State: onboarding.Sent},
+	} {
+		if sum(other) == sum(tombstone) {
+			t.Errorf("%+v is taken for %+v", other, tombstone)
+		}
+	}
+}
+
+func TestForgetKey(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	for age, keeps := range map[time.Duration]bool{
+		-time.Hour: true, 0: true, 24*time.Hour - time.Millisecond: true, 24 * time.Hour: false,
+	} {
+		s := SignUp{Key: &[32]byte{1}, KeyUsed: now.Add(-age).UnixMilli()}
+		s.forgetKey(now)
+		if (s.Key != nil) != keeps || (s.KeyUsed != 0) != keeps {
+			t.Errorf("a key used %v ago is kept: %v, want %v", age, s.Key != nil, keeps)
+		}
+	}
+}
+
+// Neither secrets nor people's names come into a log or an error.
+func TestNothingPersonalIsPrinted(t *testing.T) {
+	key := Key{Name: "mint", Secret: Secret("hush-hush")}
+	person := SignUp{Number: 7, First: "Florence", Last: "Nightingale", Email: "florence@example.com", Key: &[32]byte{1}}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		for _, v := range []any{key, &key, []Key{key}, key.Secret, person, &person, []SignUp{person}} {
+			fmt.Fprintf(&out, verb+"\n", v)
+		}
+	}
+	fmt.Fprintln(&out, fmt.Errorf("put %v: %w", key, errors.New("no")))
+	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(h).Info("rows", "key", key, "secret", key.Secret, "person", person, "people", []SignUp{person})
+	}
+	encoded, err := json.Marshal([]any{key, person, &person})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Write(encoded)
+	said := strings.ToLower(out.String())
+	for _, hidden := range []string{"hush", "68757368", "104 117", "0x68", "aHVzaC", "florence", "nightingale"} {
+		if strings.Contains(said, strings.ToLower(hidden)) {
+			t.Errorf("%q can be read in\n%s", hidden, out.String())
+		}
+	}
+	if !strings.Contains(said, "sign-up 7") {
+		t.Errorf("the sign-up's number is not in\n%s", said)
+	}
+}

@@ -1,0 +1,349 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bellhop/internal/onboarding"
+
+	"github.com/google/uuid"
+)
+
+// Options configure [Run]. From and To are required.
+type Options struct {
+	// From and To name the two stores for people, without secrets.
+	From, To string
+	// Chunk is how many rows are read and put at once. Default: 500.
+	Chunk int
+	// Progress, if set, is told of each chunk. It runs on the caller's
+	// goroutine.
+	Progress func(Progress)
+}
+
+// Progress says how far a move has come.
+type Progress struct {
+	// Step is what is being done, such as "copy".
+	Step string
+	Kind Kind
+	// Rows is how many rows of the kind are done.
+	Rows int64
+}
+
+// Report is what a move has done.
+type Report struct {
+	// Already tells that the move had been completed before.
+	Already bool
+	// Moved is what the target holds: the same as the source. Zero when
+	// Already is set.
+	Moved Digests
+}
+
+// Run moves everything from one store to another, or completes a move that was
+// interrupted. It refuses a pair of stores that cannot be moved, before
+// anything is changed: [ErrMoved], [ErrUnfinished], [ErrInUse], [ErrNotEmpty],
+// [ErrSame]. On any other error the source may go on serving, or the move must
+// be run again; opening the stores tells which.
+func Run(ctx context.Context, from Source, to Target, o Options) (Report, error) {
+	if o.Chunk == 0 {
+		o.Chunk = 500
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	m := &move{from: from, to: to, Options: o}
+	already, err := m.begin(ctx)
+	if err != nil || already {
+		return Report{Already: already}, err
+	}
+	moved, err := m.carry(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	return Report{Moved: moved}, m.complete(ctx)
+}
+
+// move is one run of a move.
+type move struct {
+	from Source
+	to   Target
+	Options
+	source, target Mark // as they are
+	now            time.Time
+}
+
+// begin finds out where the move stands, and opens both ends for it. It tells
+// whether nothing is left to do.
+func (m *move) begin(ctx context.Context) (already bool, err error) {
+	if err := m.look(ctx); err != nil {
+		return false, err
+	}
+	if m.arrived() {
+		return true, m.leave(ctx)
+	}
+	if err := m.mayLeave(); err != nil {
+		return false, fmt.Errorf("move from %s: %w", m.From, err)
+	}
+	if err := m.mayFill(ctx); err != nil {
+		return false, fmt.Errorf("move to %s: %w", m.To, err)
+	}
+	if m.source.Stage != Moved {
+		if err := m.markSource(ctx, Leaving); err != nil {
+			return false, err
+		}
+	}
+	if m.now, err = m.from.Rest(ctx); err != nil {
+		return false, fmt.Errorf("bring mails to rest: %w", err)
+	}
+	return false, m.open(ctx)
+}
+
+// look reads both marks, and settles what an earlier move the other way round
+// has left open.
+func (m *move) look(ctx context.Context) (err error) {
+	if m.source, err = m.from.Mark(ctx); err != nil {
+		return fmt.Errorf("look at %s: %w", m.From, err)
+	}
+	if m.target, err = m.to.Mark(ctx); err != nil {
+		return fmt.Errorf("look at %s: %w", m.To, err)
+	}
+	if m.target.Stage == Moved && m.source.Stage == Arrived && m.source.Move == m.target.Move {
+		return m.markTarget(ctx, Left)
+	}
+	return nil
+}
+
+// arrived tells whether this very move has been completed, but for the last
+// mark.
+func (m *move) arrived() bool {
+	return m.target.Stage == Arrived && m.source.Move == m.target.Move && (m.source.Stage == Moved || m.source.Stage == Left)
+}
+
+// mayLeave tells whether this store can be a source, and gives the move its id:
+// an interrupted one keeps it, wherever it was going to.
+func (m *move) mayLeave() error {
+	switch m.source.Stage {
+	case Leaving, Stayed:
+		return nil
+	case Moved:
+		if m.target.Stage == Filling && m.target.Move == m.source.Move {
+			return nil
+		}
+	}
+	return m.source.Serve()
+}
+
+// mayFill tells whether the other store can be this move's target.
+func (m *move) mayFill(ctx context.Context) error {
+	switch m.target.Stage {
+	case Filling:
+		if m.target.Move != m.source.Move {
+			return m.target.Serve()
+		}
+		return nil
+	case Moved:
+		return m.target.Serve()
+	case Left:
+		return nil
+	}
+	if m.target.Move != "" && m.target.Move == m.source.Move {
+		return ErrSame
+	}
+	return empty(ctx, m.to)
+}
+
+// empty tells whether a store has no sign-ups and no mails, and never had any.
+// Secrets that a process made when it first looked at it do not count.
+func empty(ctx context.Context, rows Rows) error {
+	totals, err := rows.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	people, err := rows.SignUps(ctx, 0, 1)
+	if err != nil {
+		return err
+	}
+	if totals.Accepted > 0 || len(people) > 0 {
+		return ErrNotEmpty
+	}
+	return nil
+}
+
+// open makes the target this move's, and empty.
+func (m *move) open(ctx context.Context) error {
+	// The source's mark is new by now: if it is the target's too, they are one.
+	target, err := m.to.Mark(ctx)
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", m.To, err)
+	}
+	if target == m.source {
+		return ErrSame
+	}
+	if err := m.markTarget(ctx, Filling); err != nil {
+		return err
+	}
+	if err := m.to.Empty(ctx); err != nil {
+		return fmt.Errorf("empty %s: %w", m.To, err)
+	}
+	return nil
+}
+
+// carry copies everything, reads it again at both ends and compares.
+func (m *move) carry(ctx context.Context) (Digests, error) {
+	if err := m.copy(ctx); err != nil {
+		return Digests{}, err
+	}
+	sent, err := m.digest(ctx, m.from, "read source")
+	if err != nil {
+		return Digests{}, fmt.Errorf("check %s: %w", m.From, err)
+	}
+	got, err := m.digest(ctx, m.to, "read target")
+	if err != nil {
+		return Digests{}, fmt.Errorf("check %s: %w", m.To, err)
+	}
+	return got, compare(sent, got)
+}
+
+func (m *move) digest(ctx context.Context, rows Rows, step string) (Digests, error) {
+	return digest(ctx, rows, m.now, m.Chunk, m.noting(step))
+}
+
+func (m *move) noting(step string) func(Kind, int64) {
+	return func(k Kind, rows int64) { m.Progress(Progress{Step: step, Kind: k, Rows: rows}) }
+}
+
+func (m *move) copy(ctx context.Context) error {
+	totals, err := m.from.Totals(ctx)
+	if err == nil {
+		err = m.to.PutTotals(ctx, totals)
+	}
+	if err != nil {
+		return fmt.Errorf("copy totals: %w", err)
+	}
+	keys, err := m.from.Keys(ctx)
+	if err == nil {
+		err = m.to.PutKeys(ctx, keys)
+	}
+	if err != nil {
+		return fmt.Errorf("copy shared keys: %w", err)
+	}
+	if err := m.copySignUps(ctx); err != nil {
+		return fmt.Errorf("copy sign-ups: %w", err)
+	}
+	if err := m.copyMails(ctx); err != nil {
+		return fmt.Errorf("copy mails: %w", err)
+	}
+	return nil
+}
+
+func (m *move) copySignUps(ctx context.Context) error {
+	done, note := int64(0), m.noting("copy")
+	for chunk, err := range signUps(ctx, m.from, m.Chunk) {
+		if err != nil {
+			return err
+		}
+		for i := range chunk {
+			chunk[i].forgetKey(m.now)
+		}
+		if err := m.to.PutSignUps(ctx, chunk); err != nil {
+			return err
+		}
+		done += int64(len(chunk))
+		note(KindSignUps, done)
+	}
+	return nil
+}
+
+func (m *move) copyMails(ctx context.Context) error {
+	done, note := int64(0), m.noting("copy")
+	for chunk, err := range mails(ctx, m.from, m.Chunk) {
+		if err != nil {
+			return err
+		}
+		if err := atRest(chunk); err != nil {
+			return err
+		}
+		if err := m.to.PutMails(ctx, chunk); err != nil {
+			return err
+		}
+		done += int64(len(chunk))
+		note(KindMails, done)
+	}
+	return nil
+}
+
+// atRest fails if a mail is still on its way: it would be nobody's at the
+// target.
+func atRest(mails []Mail) error {
+	for _, m := range mails {
+		if m.State == onboarding.Queued || m.State.Held() {
+			return fmt.Errorf("mail number %d is %s: %w", m.Number, m.State, ErrChanged)
+		}
+	}
+	return nil
+}
+
+// compare names the kinds that differ.
+func compare(sent, got Digests) error {
+	var errs []error
+	for _, kind := range []struct {
+		kind      Kind
+		sent, got Digest
+	}{
+		{KindTotals, sent.Totals, got.Totals}, {KindKeys, sent.Keys, got.Keys},
+		{KindSignUps, sent.SignUps, got.SignUps}, {KindMails, sent.Mails, got.Mails},
+	} {
+		if kind.sent != kind.got {
+			errs = append(errs, fmt.Errorf("%w: %d %s with SHA-256 %x at the source, %d with %x at the target",
+				ErrDiffers, kind.sent.Rows, kind.kind, kind.sent.Sum, kind.got.Rows, kind.got.Sum))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// complete gives the source up, and only then lets the target serve.
+func (m *move) complete(ctx context.Context) error {
+	if m.source.Stage != Moved {
+		if err := m.markSource(ctx, Moved); err != nil {
+			return err
+		}
+	}
+	if err := m.markTarget(ctx, Arrived); err != nil {
+		return err
+	}
+	return m.leave(ctx)
+}
+
+// leave notes at the source that nothing is missing at the target.
+func (m *move) leave(ctx context.Context) error {
+	if m.source.Stage == Left {
+		return nil
+	}
+	return m.markSource(ctx, Left)
+}
+
+// markSource sets the source's mark to a stage. A move that has no id yet gets
+// one.
+func (m *move) markSource(ctx context.Context, stage Stage) error {
+	is := Mark{Stage: stage, Move: m.source.Move, Place: m.To}
+	if m.source.Stage == "" || m.source.Stage == Arrived {
+		is.Move = uuid.NewString()
+	}
+	if err := m.from.SetMark(ctx, m.source, is); err != nil {
+		return fmt.Errorf("mark %s as %s: %w", m.From, stage, err)
+	}
+	m.source = is
+	return nil
+}
+
+// markTarget sets the target's mark to a stage. Only the mark of an earlier
+// move the other way round keeps its id and its place.
+func (m *move) markTarget(ctx context.Context, stage Stage) error {
+	is := Mark{Stage: stage, Move: m.source.Move, Place: m.From}
+	if err := m.to.SetMark(ctx, m.target, is); err != nil {
+		return fmt.Errorf("mark %s as %s: %w", m.To, stage, err)
+	}
+	m.target = is
+	return nil
+}
