@@ -150,7 +150,8 @@ type Outbox interface {
 	//   - queued mails sent more than Policy.StaleAfter ago, and earlier than
 	//     something that has arrived in their lane → due,
 	//   - mails held by an incarnation whose heartbeat is older than
-	//     Policy.DeadAfter: sending → due, committing → unknown; only while
+	//     Policy.DeadAfter, or held for longer than Policy.HoldMost by whomever:
+	//     sending → due, committing → unknown; only while
 	//     the caller's own heartbeat has been good for that long (a heartbeat
 	//     from further in the future than that is not good either),
 	//   - due, queued and unknown mails that wait for a time further ahead than

@@ -9,6 +9,10 @@ type Policy struct {
 	Heartbeat time.Duration
 	// DeadAfter is how old a heartbeat may be. Default: 10 s.
 	DeadAfter time.Duration
+	// HoldMost is how long a living incarnation may hold a mail: longer than the
+	// longest SMTP conversation. What it holds longer it has lost track of, or
+	// the store has lost what it said. Default: 1 h.
+	HoldMost time.Duration
 	// StaleAfter is how long a queued mail may lag behind what was sent after
 	// it. Default: 60 s.
 	StaleAfter time.Duration
@@ -51,6 +55,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Heartbeat:    3 * time.Second,
 		DeadAfter:    10 * time.Second,
+		HoldMost:     time.Hour,
 		StaleAfter:   time.Minute,
 		MarkerAfter:  30 * time.Second,
 		RecheckAfter: 500 * time.Millisecond,

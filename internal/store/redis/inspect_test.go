@@ -33,14 +33,8 @@ func inspect(url string) (faults []string) {
 		name := strings.TrimPrefix(key, "{bellhop}:")
 		kind, _, _ := strings.Cut(name, ":")
 		switch kind {
-		case "due", "queued", "expiring", "unknown", "dead":
+		case "due", "queued", "expiring", "unknown", "dead", "held":
 			d.compare(name, d.pairs("ZRANGE", key, "0", "-1", "WITHSCORES"))
-		case "held":
-			got := map[string]string{}
-			for _, n := range d.list("SMEMBERS", key) {
-				got[n] = ""
-			}
-			d.compare(name, got)
 		}
 	}
 	for name := range d.want {
@@ -91,7 +85,7 @@ func (d *database) expect(n string, row map[string]string) {
 		d.put(state+":"+row["lane"], n, row["at"])
 		d.put("expiring", n, row["expires"])
 	case "sending", "committing":
-		d.put("held:"+row["holder"], n, "")
+		d.put("held:"+row["holder"], n, row["at"])
 	case "unknown":
 		if row["at"] != "" {
 			d.put("unknown", n, row["at"])

@@ -24,7 +24,7 @@
 //	mail:N             a row of the ledger; attempts:N those that were not simply accepted
 //	due:LANE           numbers by the time they are due; queued:LANE by when they were sent
 //	expiring           due and queued mails by their expiry
-//	held:INCARNATION   what a process has claimed
+//	held:INCARNATION   what a process has claimed, by when
 //	unknown, dead      by when a copy is made; by when they were given up
 //	finished           a log, for retention; purged, a bit for each number
 //	beats, healthy     when a process was last heard, and since when without a gap

@@ -40,8 +40,9 @@ func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int)
 	return swept, nil
 }
 
-// sweepHeld recovers what dead incarnations hold, if the caller's own view of
-// the store has been good for long enough to judge.
+// sweepHeld recovers what dead incarnations hold, and what a living one has held
+// for longer than it can have use for, if the caller's own view of the store has
+// been good for long enough to judge.
 func sweepHeld(state onboarding.State) sweeper {
 	where := sqlHeldByDead(state)
 	return func(t *tx, by onboarding.Incarnation, limit int, swept *onboarding.Swept) (int, error) {
@@ -50,18 +51,18 @@ func sweepHeld(state onboarding.State) sweeper {
 			return 0, err
 		}
 		dead := ms(t.policy.DeadAfter)
-		held, err := t.mails(where, t.now-dead, t.now+dead, limit)
+		held, err := t.mails(where, t.now-ms(t.policy.HoldMost), t.now-dead, t.now+dead, limit)
 		if err != nil {
 			return 0, err
 		}
 		swept.Recovered += len(held)
-		return len(held), t.takeBack(held, "its process died")
+		return len(held), t.takeBack(held, "its process died, or held it for too long")
 	}
 }
 
 func sqlHeldByDead(state onboarding.State) string {
-	return `state = '` + string(state) + `' AND at IS NOT NULL AND NOT EXISTS (
-		SELECT 1 FROM incarnations WHERE id = mails.holder AND beat BETWEEN ? AND ?) LIMIT ?`
+	return `state = '` + string(state) + `' AND at IS NOT NULL AND (at < ? OR NOT EXISTS (
+		SELECT 1 FROM incarnations WHERE id = mails.holder AND beat BETWEEN ? AND ?)) LIMIT ?`
 }
 
 func (t *tx) mayJudge(by onboarding.Incarnation) (fit bool, err error) {

@@ -14,7 +14,8 @@ var sweepTests = []test{
 	{name: "I6_LeavesWhatIsNotYetStale", run: sweepNotStale},
 	{name: "RequeuedMailsKeepTheirPlaceInTheLine", run: sweepKeepsOrder},
 	{name: "RecoversWhatTheDeadHold", run: sweepDead},
-	{name: "LeavesTheLivingTheirMailsHoweverLong", run: sweepLiving},
+	{name: "LeavesTheLivingTheirMailsForAsLongAsSMTPMayTake", run: sweepLiving},
+	{name: "TakesBackWhatALivingOneHasLostTrackOf", run: sweepLostTrack},
 	{name: "JudgesOnlyOnceTheCallersHeartbeatWasGoodLongEnough", run: sweepJudges},
 	{name: "C1_9_AStoreOutageRecoversNobodysMails", run: sweepAfterOutage},
 	{name: "TakesUpToTheLimitAndTellsOfMore", run: sweepLimit},
@@ -140,6 +141,22 @@ func sweepLiving(w *world) {
 	}
 	w.isIn(sending, onboarding.Sending)
 	w.isIn(committing, onboarding.Committing)
+}
+
+// A holder that never says how its attempt ended may have said it to a store
+// that has lost it since.
+func sweepLostTrack(w *world) {
+	w.heartbeat(me)
+	w.heartbeat(other)
+	sending, committing := w.in(onboarding.Sending), w.committing(w.accept())
+	w.live(w.policy.HoldMost, me, other)
+	equal(w, "mails recovered early", w.sweep(other).Recovered, 0)
+	w.live(time.Second, me, other)
+	equal(w, "mails recovered", w.sweep(other).Recovered, 2)
+	equal(w, "generation", w.ref(sending).Gen, 2)
+	w.isIn(committing.Claim.Mail, onboarding.Unknown)
+	equal(w, "state after a late reply", w.record(committing.Claim, to(onboarding.Sent)), onboarding.Sent)
+	equal(w, "mails recovered again", w.sweep(other).Recovered, 0)
 }
 
 func sweepJudges(w *world) {

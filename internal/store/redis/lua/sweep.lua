@@ -4,42 +4,54 @@
 local kind, by, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local dead, stale, pause, expiry = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local copies, life, retention = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
+local longest = tonumber(ARGV[12])
 local LANES = { 'urgent', 'bulk' }
 
 local function first(key, from, to, most)
   return call('ZRANGEBYSCORE', P .. key, from, to, 'LIMIT', 0, most or limit)
 end
 
--- recover takes back what one dead incarnation holds.
-local function recover(who, most)
-  local key = P .. 'held:' .. who
-  local numbers = call('SRANDMEMBER', key, most)
+-- recover takes back some of the mails that an incarnation holds.
+local function recover(who, numbers, why)
   for _, n in ipairs(numbers) do
     local m = load(n)
     if m and HELD[m.state] and m.holder == who then
-      take_back(m, 'its process died', pause, copies)
+      take_back(m, why, pause, copies)
     else
-      call('SREM', key, n)
+      call('ZREM', P .. 'held:' .. who, n)
     end
-  end
-  if call('SCARD', key) == 0 then
-    call('ZREM', P .. 'beats', who)
-    call('HDEL', P .. 'healthy', who)
   end
   return #numbers
 end
 
+-- recover_dead takes back what a dead incarnation holds, and forgets it then.
+local function recover_dead(who, most)
+  local held = P .. 'held:' .. who
+  local done = recover(who, call('ZRANGE', held, 0, most - 1), 'its process died')
+  if call('ZCARD', held) == 0 then
+    call('ZREM', P .. 'beats', who)
+    call('HDEL', P .. 'healthy', who)
+  end
+  return done
+end
+
 local sweeps = {}
 
--- Recovers what dead incarnations hold, if the caller's own view of the store
--- has been good for long enough to judge.
+-- Recovers what dead incarnations hold, and what a living one has held for
+-- longer than it can have use for, if the caller's own view of the store has
+-- been good for long enough to judge.
 function sweeps.held()
   local healthy = call('HGET', P .. 'healthy', by)
   if not fresh(call('ZSCORE', P .. 'beats', by), dead) or not healthy or now - healthy < dead then return { 0, 0 } end
   local done = 0
   for _, range in ipairs({ { '-inf', '(' .. int(now - dead) }, { '(' .. int(now + dead), '+inf' } }) do
     for _, who in ipairs(first('beats', range[1], range[2])) do
-      if done < limit then done = done + recover(who, limit - done) end
+      if done < limit then done = done + recover_dead(who, limit - done) end
+    end
+  end
+  for _, who in ipairs(first('beats', int(now - dead), int(now + dead))) do
+    if done < limit then
+      done = done + recover(who, first('held:' .. who, '-inf', '(' .. int(now - longest), limit - done), 'its process held it for too long')
     end
   end
   return { done, done }
@@ -93,8 +105,8 @@ end
 -- been set back. Nothing else depends on two clocks agreeing.
 function sweeps.ahead()
   local looked, moved = 0, 0
-  local function bring(key, longest)
-    local numbers = first(key, '(' .. int(now + longest), '+inf')
+  local function bring(key, furthest)
+    local numbers = first(key, '(' .. int(now + furthest), '+inf')
     for _, n in ipairs(numbers) do
       local m = load(n)
       -- A due mail's time is always before its expiry, whatever the settings

@@ -2,7 +2,7 @@
 -- that is missing is 0 or empty. Where a mail stands decides which structures
 -- name its number:
 --   due, queued            due:LANE, queued:LANE by at; expiring by expires
---   sending, committing    held:INCARNATION
+--   sending, committing    held:INCARNATION by when they were claimed
 --   unknown                unknown by at, while a rule will move it
 --   given up, or unknown for an operator to decide: dead by dead
 --   finished               the log of finished mails
@@ -38,7 +38,7 @@ local function leave(n, was)
     return
   end
   call('HINCRBY', P .. 'counts', was.state, -1)
-  if HELD[was.state] then call('SREM', P .. 'held:' .. was.holder, n) end
+  if HELD[was.state] then call('ZREM', P .. 'held:' .. was.holder, n) end
   if was.state == 'unknown' then call('ZREM', P .. 'unknown', n) end
   if was.dead then call('ZREM', P .. 'dead', n) end
 end
@@ -50,7 +50,7 @@ local function enter(m)
     return
   end
   call('HINCRBY', P .. 'counts', m.state, 1)
-  if HELD[m.state] then call('SADD', P .. 'held:' .. m.holder, m.n) end
+  if HELD[m.state] then call('ZADD', P .. 'held:' .. m.holder, m.at, m.n) end
   if m.state == 'unknown' and m.at then call('ZADD', P .. 'unknown', m.at, m.n) end
   if m.dead then call('ZADD', P .. 'dead', m.dead, m.n) end
   if FINISHED[m.state] then call('XADD', P .. 'finished', '*', 'n', m.n, 'ended', m.ended) end
