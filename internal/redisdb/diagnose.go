@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Level is how bad a finding is.
+// Level tells how bad a finding is.
 type Level int
 
 // The levels. A process does not start on Refused.
@@ -32,9 +32,10 @@ type Finding struct {
 const oldest = 7
 
 // Diagnose says in words what a server with these facts can lose, to somebody
-// who waits for the given number of replicas.
+// who waits for the given number of replicas and may have allowed eviction.
 func Diagnose(f Facts, wait int, allowEviction bool) []Finding {
-	return append([]Finding{version(f), persistence(f), eviction(f, allowEviction)}, replication(f, wait)...)
+	found := append([]Finding{version(f)}, persistence(f)...)
+	return append(append(found, eviction(f, allowEviction)), replication(f, wait)...)
 }
 
 func version(f Facts) Finding {
@@ -49,38 +50,61 @@ func version(f Facts) Finding {
 	return Finding{OK, "Redis " + f.Version + "."}
 }
 
-func persistence(f Facts) Finding {
+func persistence(f Facts) []Finding {
+	found := []Finding{log(f)}
+	if f.AOFFailing {
+		found = append(found, Finding{Refused, "The server could not write its append-only file: its disk is full or broken. It takes no writes until it can."})
+	}
+	if f.AOF && f.NoSyncOnRewrite {
+		found = append(found, Finding{Warning, "While the server rewrites its files it does not wait for the disk, whatever appendfsync says (no-appendfsync-on-rewrite yes): " + machine + " Set no-appendfsync-on-rewrite no."})
+	}
+	if f.SnapshotFailing && f.Snapshots != "" {
+		found = append(found, Finding{Warning, "The server could not write its last snapshot: its disk or memory is too full. Unless stop-writes-on-bgsave-error is no, it takes no writes until it can."})
+	}
+	return found
+}
+
+// machine is what is at stake while only the operating system decides when the
+// disk is written.
+const machine = "a crash of the server's machine can lose half a minute of accepted sign-ups, and send mails again that were sent in it."
+
+// log is about the append-only file, which is the log of writes.
+func log(f Facts) Finding {
+	const remedy = " Set appendonly yes and appendfsync always."
 	switch {
-	case f.AOFFailing:
-		return Finding{Refused, "The server cannot write its append-only file: its disk is full or broken, and what is answered may be lost."}
-	case !f.AOF && f.Snapshots == "":
-		return Finding{Warning, "Nothing is written to disk: when the server ends, every sign-up and every mail owed is lost. Set appendonly yes and appendfsync always."}
-	case !f.AOF:
-		return Finding{Warning, "Only snapshots are written (save " + f.Snapshots + "): a crash loses everything since the last one, and mails sent since then can be sent twice. Set appendonly yes and appendfsync always."}
-	}
-	switch f.Sync {
-	case "always":
+	case f.AOF && f.Sync == "always":
 		return Finding{OK, "What is answered is on disk (appendonly yes, appendfsync always): a crash loses nothing."}
-	case "everysec":
-		return Finding{Warning, "The disk is written once a second (appendfsync everysec): a crash of the server's machine can lose the last second or two of accepted sign-ups, and send again what was sent in it. A crash of the server alone loses nothing written. Set appendfsync always to lose nothing."}
-	case "no":
-		return Finding{Warning, "The disk is written when the system likes (appendfsync no): a crash of the server's machine can lose half a minute of accepted sign-ups, and send again what was sent in it. Set appendfsync always to lose nothing."}
-	default:
-		return Finding{Warning, "The server keeps an append-only file and does not tell how often it is synced (appendfsync). Only always loses nothing in a crash; hosted servers usually sync once a second."}
+	case f.AOF && f.Sync == "everysec":
+		return Finding{Warning, "The disk is written once a second (appendfsync everysec): a crash can lose the last second or two of accepted sign-ups, and send mails again that were sent in it. Set appendfsync always to lose nothing."}
+	case f.AOF && f.Sync == "no":
+		return Finding{Warning, "The disk is written when the operating system likes (appendfsync no): " + machine + " Set appendfsync always to lose nothing."}
+	case f.AOF:
+		return Finding{Warning, "The server keeps an append-only file and does not tell how often it goes to disk (appendfsync). Only always loses nothing in a crash; hosted servers usually write once a second and lose a second or two."}
+	case f.Sync == "":
+		return Finding{Warning, "The server keeps no append-only file, and does not tell whether it writes snapshots: a crash loses everything since the last one, or simply everything, and mails sent since then can be sent twice." + remedy}
+	case f.Snapshots == "":
+		return Finding{Warning, "Nothing is written to disk: when the server ends, every sign-up and every mail owed is lost." + remedy}
 	}
+	return Finding{Warning, "Only snapshots are written (save " + f.Snapshots + "): a crash loses everything since the last one, and mails sent since then can be sent twice." + remedy}
 }
 
 func eviction(f Facts, allowed bool) Finding {
-	limit := "without a limit"
+	limit := "there is no limit now (maxmemory 0)"
 	if f.MaxMemory > 0 {
-		limit = fmt.Sprintf("with a limit of %d MB", f.MaxMemory>>20)
+		limit = fmt.Sprintf("the limit is %d MB", f.MaxMemory>>20)
 	}
-	if f.Eviction == "noeviction" || f.Eviction == "" {
-		return Finding{OK, "When memory is full, sign-ups are refused and nothing is thrown away (maxmemory-policy noeviction, " + limit + ")."}
-	}
-	text := fmt.Sprintf("When memory is full the server throws keys away (maxmemory-policy %s, %s): sign-ups and mails owed would vanish.", f.Eviction, limit)
-	if strings.HasPrefix(f.Eviction, "volatile-") {
-		text = fmt.Sprintf("When memory is full the server throws away keys that have a time to live (maxmemory-policy %s, %s): idempotency keys would vanish, and a repeated sign-up would be stored, and mailed, twice.", f.Eviction, limit)
+	text := "When memory is full the server throws keys away (maxmemory-policy " + f.Eviction + "; " + limit + "): "
+	switch {
+	case f.Eviction == "":
+		return Finding{Warning, "The server does not tell what it does when memory is full (maxmemory-policy). Only noeviction throws nothing away."}
+	case f.Eviction == "noeviction" && f.MaxMemory == 0:
+		return Finding{OK, "Nothing is ever thrown away to gain memory (maxmemory-policy noeviction). There is no limit: when the machine's memory is full, the system may end the server. With a maxmemory sign-ups are refused before that."}
+	case f.Eviction == "noeviction":
+		return Finding{OK, "When memory is full, sign-ups are refused and nothing is thrown away (maxmemory-policy noeviction; " + limit + ")."}
+	case strings.HasPrefix(f.Eviction, "volatile-"):
+		text += "those that have a time to live. Idempotency keys would vanish, and a repeated sign-up would be stored, and mailed, twice."
+	default:
+		text += "any of them. Sign-ups and mails owed would vanish."
 	}
 	if allowed {
 		return Finding{Warning, text + " You have allowed that."}
@@ -88,19 +112,22 @@ func eviction(f Facts, allowed bool) Finding {
 	return Finding{Refused, text + " Set maxmemory-policy noeviction, or allow it with --redis-allow-eviction."}
 }
 
+// failover is what is at stake when a replica is promoted that may lack writes.
+const failover = "%s can lose what was accepted shortly before, and send mails again that were sent then."
+
 func replication(f Facts, wait int) (found []Finding) {
 	if f.Role == "slave" {
 		found = append(found, Finding{Refused, "This server is a replica and takes no writes. Name its master, or the Sentinels that know it."})
 	}
 	switch {
 	case f.Replicas < wait:
-		found = append(found, Finding{Warning, fmt.Sprintf("%s, and sign-ups are answered only when %d have them (--redis-wait): until more come, every sign-up is answered 503 and no mail is sent.", replicas(f.Replicas), wait)})
-	case f.Replicas > 0 && wait == 0:
-		found = append(found, Finding{Warning, replicas(f.Replicas) + ", and nothing waits for them: a failover can lose what was accepted shortly before, and send again what was sent. Set --redis-wait " + strconv.Itoa(f.Replicas) + "."})
+		found = append(found, Finding{Warning, fmt.Sprintf("%s, and a sign-up is answered only when it is on %d (--redis-wait): until more follow, every sign-up is answered 503 and no mail is sent.", replicas(f.Replicas), wait)})
+	case f.Replicas > wait && wait == 0:
+		found = append(found, Finding{Warning, fmt.Sprintf("%s, and nothing waits for them: %s Set --redis-wait %d.", replicas(f.Replicas), fmt.Sprintf(failover, "a failover"), f.Replicas)})
 	case f.Replicas > wait:
-		found = append(found, Finding{Warning, fmt.Sprintf("%s, and %d must have a write before it is answered: a failover to one of the others can lose what was accepted shortly before, and send again what was sent. Only --redis-wait %d loses nothing, whichever is promoted.", replicas(f.Replicas), wait, f.Replicas)})
+		found = append(found, Finding{Warning, fmt.Sprintf("%s, and a sign-up is answered when it is on %d of them (--redis-wait): %s Only --redis-wait %d loses nothing, whichever is promoted.", replicas(f.Replicas), wait, fmt.Sprintf(failover, "a failover to another of them"), f.Replicas)})
 	case wait > 0:
-		found = append(found, Finding{OK, fmt.Sprintf("%s, and what is answered is on all of them (--redis-wait %d): a failover loses nothing.", replicas(f.Replicas), wait)})
+		found = append(found, Finding{OK, fmt.Sprintf("%s, and nothing is answered before it is on all of them (--redis-wait %d): a failover loses nothing.", replicas(f.Replicas), wait)})
 	case f.Sentinel, f.Cluster:
 		found = append(found, Finding{Warning, "No replica follows this server: there is nothing to fail over to."})
 	}
@@ -111,11 +138,11 @@ func replication(f Facts, wait int) (found []Finding) {
 }
 
 func replicas(n int) string {
-	if n == 1 {
-		return "One replica follows"
-	}
-	if n == 0 {
+	switch n {
+	case 0:
 		return "No replica follows"
+	case 1:
+		return "1 replica follows"
 	}
 	return fmt.Sprintf("%d replicas follow", n)
 }

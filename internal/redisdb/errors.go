@@ -1,11 +1,8 @@
 package redisdb
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -23,55 +20,47 @@ var (
 	ErrClosed = errors.New("the connection to redis is closed")
 )
 
-// temporary are the beginnings of replies by which a server says that it
-// cannot do now what it can do at other times.
-var temporary = []string{
-	"LOADING", "READONLY", "OOM", "MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY",
-	"CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "UNBLOCKED", "NOSCRIPT", "ERR max number of clients",
-	"NOAUTH", "WRONGPASS", "NOPERM",
+// temporary is how a server's reply begins when it cannot do now what it can
+// do at other times, or after an operator's hand.
+var temporary = map[string]bool{
+	"LOADING": true, "BUSY": true, "OOM": true, "MISCONF": true, "READONLY": true,
+	"NOREPLICAS": true, "MASTERDOWN": true, "UNBLOCKED": true, "NOSCRIPT": true,
+	"CLUSTERDOWN": true, "TRYAGAIN": true, "MOVED": true, "ASK": true,
+	"NOAUTH": true, "WRONGPASS": true, "NOPERM": true,
 }
 
-// classify marks the errors that mean that Redis is not available.
+// classify marks the errors that mean that Redis is not available: all but the
+// replies that say that the command itself is wrong.
 func classify(err error) error {
-	var network net.Error
-	var reply redis.Error
-	switch {
-	case err == nil, errors.Is(err, ErrUnavailable):
+	if err == nil || errors.Is(err, ErrUnavailable) {
 		return err
-	case errors.Is(err, redis.Nil):
-		return nil
-	case errors.As(err, &reply):
-		for _, start := range temporary {
-			if strings.HasPrefix(reply.Error(), start) {
-				return fmt.Errorf("%w: %w", ErrUnavailable, err)
-			}
-		}
-		return err
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted), errors.Is(err, redis.ErrClosed),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	// What is left comes from the client itself: no master known to the
-	// Sentinels, no node for a slot, a broken reply.
+	if errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if text, answered := reply(err); answered && !temporary[kind(text)] && !strings.HasPrefix(text, "ERR max number of clients") {
+		return err
+	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
-// moved tells that the Cluster's picture of itself has changed.
-func moved(err error) bool {
-	var reply redis.Error
-	if !errors.As(err, &reply) {
-		return err != nil && !errors.Is(err, redis.Nil)
+// reply is what the server said; not answered if the error is none of its own.
+func reply(err error) (text string, answered bool) {
+	var e redis.Error
+	if !errors.As(err, &e) {
+		return "", false
 	}
-	for _, start := range []string{"MOVED", "ASK", "CLUSTERDOWN", "READONLY"} {
-		if strings.HasPrefix(reply.Error(), start) {
-			return true
-		}
-	}
-	return false
+	return e.Error(), true
 }
 
+// kind is the word that a server's error begins with.
+func kind(text string) string {
+	word, _, _ := strings.Cut(text, " ")
+	return word
+}
+
+// noScript tells that a script was not run because the server does not know it.
 func noScript(err error) bool {
-	var reply redis.Error
-	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "NOSCRIPT")
+	text, _ := reply(err)
+	return kind(text) == "NOSCRIPT"
 }

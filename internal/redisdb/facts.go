@@ -18,17 +18,20 @@ type Facts struct {
 	// AOF tells that there is an append-only file, and AOFFailing that the last
 	// write to it failed.
 	AOF, AOFFailing bool
+	// SnapshotFailing tells that the last snapshot could not be written.
+	SnapshotFailing bool
 	// Sync is the appendfsync setting: always, everysec, no; "" when the
-	// server does not tell.
+	// server does not tell, and then it tells nothing of the next two either.
 	Sync string
-	// Snapshots is the save setting; "" for none, or when the server does not
-	// tell.
+	// NoSyncOnRewrite tells that Sync is left out while the server rewrites
+	// its files (no-appendfsync-on-rewrite).
+	NoSyncOnRewrite bool
+	// Snapshots is the save setting; "" for none.
 	Snapshots string
-	// Replicas is how many replicas follow and are up to date enough to
-	// answer.
+	// Replicas is how many replicas have their first copy and follow.
 	Replicas int
-	// Eviction is the maxmemory-policy, and MaxMemory its limit in bytes, 0
-	// for none.
+	// Eviction is the maxmemory-policy, "" when the server does not tell, and
+	// MaxMemory its limit in bytes, 0 for none.
 	Eviction  string
 	MaxMemory int64
 	// Cluster and Sentinel tell how it was reached.
@@ -41,9 +44,9 @@ func (t *Tag) Facts(ctx context.Context) (Facts, error) {
 	defer cancel()
 	node, err := t.Node(ctx)
 	if err != nil {
-		return Facts{}, classify(err)
+		return Facts{}, fmt.Errorf("ask %s: %w", t.client.settings, classify(err))
 	}
-	info, err := node.Info(ctx, "everything").Result()
+	info, err := node.Info(ctx).Result()
 	if err != nil {
 		return Facts{}, fmt.Errorf("ask %s: %w", t.client.settings, classify(err))
 	}
@@ -54,6 +57,7 @@ func (t *Tag) Facts(ctx context.Context) (Facts, error) {
 	}
 	f.Cluster, f.Sentinel = target.cluster, target.master != ""
 	f.Sync, f.Snapshots = setting(ctx, node, "appendfsync"), setting(ctx, node, "save")
+	f.NoSyncOnRewrite = setting(ctx, node, "no-appendfsync-on-rewrite") == "yes"
 	return f, nil
 }
 
@@ -68,7 +72,8 @@ func factsOf(info string) Facts {
 	f := Facts{
 		Version: lines["redis_version"], Role: lines["role"],
 		AOF: lines["aof_enabled"] == "1", AOFFailing: lines["aof_last_write_status"] == "err",
-		Eviction: lines["maxmemory_policy"],
+		SnapshotFailing: lines["rdb_last_bgsave_status"] == "err",
+		Eviction:        lines["maxmemory_policy"],
 	}
 	f.MaxMemory, _ = strconv.ParseInt(lines["maxmemory"], 10, 64)
 	for i := 0; ; i++ {

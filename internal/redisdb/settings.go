@@ -27,7 +27,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -60,7 +62,7 @@ type Settings struct {
 	// Wait is how many replicas must have a [Replicated] write before it is
 	// answered. Default: 0, none.
 	Wait int
-	// Timeout is how long one call may take. Default: 3 s.
+	// Timeout is how long one call may take, 30 ms or more. Default: 3 s.
 	Timeout time.Duration
 	// AfterGroup, if set, is told of every pipeline: whose it was, how many
 	// calls shared it, and how long it took. It must be quick.
@@ -79,15 +81,26 @@ type target struct {
 	tls            bool
 }
 
+// The fewest and the most that the settings may ask for. WAIT takes no time
+// below a millisecond for a limit.
+const (
+	timeoutLeast = 30 * time.Millisecond
+	waitMost     = 100
+)
+
 // Validate tells what is wrong with the settings, as far as that can be said
-// without connecting. The error never holds the password.
+// without connecting. The error holds no part of the URL: any might be the
+// piece of a password that was not escaped.
 func (s Settings) Validate() error {
 	t, err := s.target()
 	if err != nil {
 		return err
 	}
-	if s.Wait < 0 || s.Wait > 100 {
-		return fmt.Errorf("want 0 to 100 replicas to wait for, got %d", s.Wait)
+	if s.Wait < 0 || s.Wait > waitMost {
+		return fmt.Errorf("want 0 to %d replicas to wait for, got %d", waitMost, s.Wait)
+	}
+	if s.Timeout != 0 && s.Timeout < timeoutLeast {
+		return fmt.Errorf("want a timeout of %v or more, got %v", timeoutLeast, s.Timeout)
 	}
 	_, err = s.tlsConfig(t)
 	return err
@@ -100,67 +113,89 @@ func (s Settings) Same(o Settings) bool {
 	if errA != nil || errB != nil {
 		return false
 	}
-	equal := slices.Equal(a.addresses, b.addresses)
-	a.addresses, b.addresses = nil, nil
-	return equal && a.same(b) && s.CAFile == o.CAFile && s.Wait == o.Wait && s.Timeout == o.Timeout
+	return a.same(b) && s.CAFile == o.CAFile && s.Wait == o.Wait && s.timeout() == o.timeout()
 }
 
 func (t target) same(o target) bool {
-	return t.user == o.user && t.password == o.password && t.db == o.db && t.master == o.master &&
+	return slices.Equal(t.addresses, o.addresses) && t.user == o.user && t.password == o.password && t.db == o.db && t.master == o.master &&
 		t.sentinelUser == o.sentinelUser && t.sentinelPass == o.sentinelPass && t.cluster == o.cluster && t.tls == o.tls
 }
 
-// String is the address without secrets.
+// String is the address without secrets: a URL that is understood again.
 func (s Settings) String() string {
 	t, err := s.target()
 	if err != nil {
 		return "redis"
 	}
-	scheme, rest := "redis://", "/"+strconv.Itoa(t.db)
+	u := url.URL{Scheme: "redis", Host: strings.Join(t.addresses, ",")}
 	if t.tls {
-		scheme = "rediss://"
+		u.Scheme = "rediss"
+	}
+	if !t.cluster {
+		u.Path = "/" + strconv.Itoa(t.db)
 	}
 	switch {
 	case t.master != "":
-		rest += "?master=" + url.QueryEscape(t.master)
-	case t.cluster:
-		rest = ""
+		u.RawQuery = "master=" + url.QueryEscape(t.master)
+	case t.cluster && len(t.addresses) == 1:
+		u.RawQuery = "cluster=true"
 	}
-	return scheme + strings.Join(t.addresses, ",") + rest
+	return u.String()
 }
+
+// LogValue is what a log holds: the address without secrets.
+func (s Settings) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // target takes the URL apart.
 func (s Settings) target() (target, error) {
-	u, err := url.Parse(s.URL)
+	address, more := oneHost(s.URL)
+	u, err := url.Parse(address)
 	if err != nil {
-		return target{}, errors.New("want redis://host:6379/0, got something that is no URL") // its error would show the password
+		return target{}, errors.New("want a URL such as redis://host:6379/0; in a user, password or name write %XX for what is neither letter nor digit")
 	}
 	if u.Scheme != "redis" && u.Scheme != "rediss" || u.Opaque != "" {
-		return target{}, fmt.Errorf("want redis:// or rediss://, got the scheme %q", u.Scheme)
+		return target{}, errors.New("want a URL that begins with redis:// or rediss://")
+	}
+	if u.Fragment != "" {
+		return target{}, errors.New("want nothing behind a #: in a password write %23 for one")
 	}
 	t := target{tls: u.Scheme == "rediss", user: u.User.Username()}
 	if t.password, _ = u.User.Password(); t.password == "" {
 		t.password = s.Password
 	}
-	if u.Fragment != "" {
-		return target{}, errors.New("want nothing behind a #: write one in a password as %23")
-	}
-	if err := t.query(u); err != nil {
+	if err := t.query(u.RawQuery); err != nil {
 		return target{}, err
 	}
-	if err := t.hosts(u.Host); err != nil {
+	if err := t.hosts(u.Host + more); err != nil {
 		return target{}, err
 	}
 	t.cluster = t.cluster || len(t.addresses) > 1 && t.master == ""
 	return t, t.database(u.Path)
 }
 
-func (t *target) query(u *url.URL) error {
-	values, err := url.ParseQuery(u.RawQuery)
+// oneHost takes all hosts but the first out of an address, because a URL has
+// only one: redis://user:password@a:1,b:2/0 is redis://user:password@a:1/0 and
+// ",b:2".
+func oneHost(address string) (first, more string) {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return address, ""
+	}
+	end := strings.IndexAny(rest+"/", "/?#")
+	hosts := rest[strings.LastIndex(rest[:end], "@")+1 : end]
+	one, _, _ := strings.Cut(hosts, ",")
+	return scheme + "://" + strings.TrimSuffix(rest[:end], hosts) + one + rest[end:], strings.TrimPrefix(hosts, one)
+}
+
+func (t *target) query(raw string) error {
+	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return errors.New("want NAME=VALUE pairs behind the ?")
 	}
 	for name, value := range values {
+		if len(value) > 1 || value[0] == "" {
+			return errors.New("want one value for each name behind the ?")
+		}
 		switch name {
 		case "master":
 			t.master = value[0]
@@ -173,14 +208,14 @@ func (t *target) query(u *url.URL) error {
 				return errors.New("cluster: want true or false")
 			}
 		default:
-			return fmt.Errorf("want master, sentinel-user, sentinel-password or cluster behind the ?, got %q", name)
-		}
-		if len(value) > 1 || value[0] == "" {
-			return fmt.Errorf("%s: want one value", name)
+			return errors.New("want master, sentinel-user, sentinel-password or cluster behind the ?")
 		}
 	}
 	if t.cluster && t.master != "" {
 		return errors.New("want either master or cluster, not both")
+	}
+	if t.master == "" && (t.sentinelUser != "" || t.sentinelPass != "") {
+		return errors.New("sentinel-user and sentinel-password: want the master's name too, as master=NAME")
 	}
 	return nil
 }
@@ -193,14 +228,23 @@ func (t *target) hosts(list string) error {
 	for host := range strings.SplitSeq(list, ",") {
 		name, port, err := net.SplitHostPort(host)
 		if err != nil { // without a port
-			name, port = strings.Trim(host, "[]"), standard
+			name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), standard
 		}
-		if n, err := strconv.Atoi(port); name == "" || err != nil || n < 1 || n > 65535 {
-			return fmt.Errorf("want HOST or HOST:PORT, got %q", host)
+		if n, err := strconv.ParseUint(port, 10, 16); !isHost(name) || err != nil || n == 0 {
+			return errors.New("want HOST or HOST:PORT, with commas between several")
 		}
 		t.addresses = append(t.addresses, net.JoinHostPort(name, port))
 	}
 	return nil
+}
+
+// isHost is true for names and for addresses without a zone.
+func isHost(name string) bool {
+	if strings.Contains(name, ":") {
+		address, err := netip.ParseAddr(name)
+		return err == nil && address.Zone() == ""
+	}
+	return name != "" && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789.-_") == ""
 }
 
 func (t *target) database(path string) (err error) {
@@ -209,7 +253,7 @@ func (t *target) database(path string) (err error) {
 		return nil
 	}
 	if t.db, err = strconv.Atoi(path); err != nil || t.db < 0 || t.db > 1<<20 {
-		return fmt.Errorf("want the number of a database behind the host, such as /0, got %q", path)
+		return errors.New("want the number of a database behind the host, such as /0")
 	}
 	if t.cluster && t.db != 0 {
 		return errors.New("a Cluster has no numbered databases: leave the number out")
@@ -231,11 +275,11 @@ func (s Settings) tlsConfig(t target) (*tls.Config, error) {
 	}
 	pem, err := os.ReadFile(s.CAFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the certificates to trust: %w", err)
 	}
 	config.RootCAs = x509.NewCertPool()
 	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate", s.CAFile)
+		return nil, fmt.Errorf("read the certificates to trust: want PEM, and %s holds no certificate", s.CAFile)
 	}
 	return config, nil
 }

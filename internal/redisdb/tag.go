@@ -2,7 +2,6 @@ package redisdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -79,9 +78,14 @@ func (t *Tag) close() {
 }
 
 // Run makes a step and returns its reply: a string, an int64, a []any of them,
-// or nil. It takes no longer than [Settings.Timeout]. Errors: what the script
-// raised, [ErrUnavailable], [ErrReplicas], [ErrClosed], or ctx's own.
+// or nil. The arguments are strings, []byte, numbers and bools (1 and 0); what
+// a []byte holds must not change after that, not even when Run has returned. It
+// takes no longer than [Settings.Timeout]. Errors: what the script raised,
+// [ErrUnavailable], [ErrReplicas], [ErrClosed], or ctx's own.
 func (t *Tag) Run(ctx context.Context, s *Script, d Durability, args ...any) (any, error) {
+	if err := sendable(args); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
 	limit := t.client.settings.timeout()
 	c := &call{ctx: ctx, deadline: time.Now().Add(limit), script: s, durability: d, args: args, done: make(chan struct{})}
 	if err := t.hand(c); err != nil {
@@ -97,6 +101,19 @@ func (t *Tag) Run(ctx context.Context, s *Script, d Durability, args ...any) (an
 	case <-timer.C:
 		return nil, fmt.Errorf("%s: %w: no answer within %v", s.name, ErrUnavailable, limit)
 	}
+}
+
+// sendable tells whether all arguments are of kinds that can be sent. One that
+// is not would spoil the whole pipeline.
+func sendable(args []any) error {
+	for i, arg := range args {
+		switch arg.(type) {
+		case string, []byte, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64:
+		default:
+			return fmt.Errorf("argument %d: want a string, bytes, a number or a bool, got a %T", i+1, arg)
+		}
+	}
+	return nil
 }
 
 func (t *Tag) hand(c *call) error {
@@ -170,49 +187,42 @@ func (t *Tag) flush(group []*call) {
 		fail(waiting, err)
 		return
 	}
-	unknown := t.pipeline(ctx, node, waiting)
-	if len(unknown) == 0 {
-		return
+	if unknown := t.pipeline(ctx, node, waiting, byName); len(unknown) > 0 {
+		t.pipeline(ctx, node, unknown, bySource)
 	}
-	if err := load(ctx, node, unknown); err != nil {
-		fail(unknown, err)
-		return
-	}
-	t.pipeline(ctx, node, unknown)
 }
+
+// byName and bySource are the ways to name a script to a server. It keeps those
+// that it was given by source.
+func byName(s *Script) (command, script string)   { return "EVALSHA", s.sha }
+func bySource(s *Script) (command, script string) { return "EVAL", s.source }
 
 // pipeline sends the steps and notes their replies. It returns those whose
 // script the server does not know: they were not made.
-func (t *Tag) pipeline(ctx context.Context, node *redis.Client, calls []*call) (unknown []*call) {
+func (t *Tag) pipeline(ctx context.Context, node *redis.Client, calls []*call, by func(*Script) (command, script string)) (unknown []*call) {
 	pipe := node.Pipeline()
 	replies := make([]*redis.Cmd, len(calls))
 	replicated := false
 	for i, c := range calls {
+		command, script := by(c.script)
 		args := make([]any, 0, len(c.args)+4)
-		args = append(append(args, "EVALSHA", c.script.sha, 1, t.name), c.args...)
-		replies[i] = pipe.Do(ctx, args...)
+		replies[i] = pipe.Do(ctx, append(append(args, command, script, 1, t.name), c.args...)...)
 		replicated = replicated || c.durability == Replicated
 	}
 	replicas := t.wait(ctx, pipe, replicated)
-	_, failed := pipe.Exec(ctx)
+	_, _ = pipe.Exec(ctx) // each command has its own error
 	for i, c := range calls {
 		reply, err := replies[i].Result()
 		if noScript(err) {
 			unknown = append(unknown, c)
-			c.err = fmt.Errorf("%s: %w: the server does not keep the script", c.script.name, ErrUnavailable)
-			continue
+		}
+		if err = classify(err); err == nil && c.durability == Replicated {
+			err = replicas()
 		}
 		c.reply, c.err = reply, nil
-		if errors.Is(err, redis.Nil) {
-			c.reply = nil
-		} else if err != nil {
-			c.reply, c.err = nil, fmt.Errorf("%s: %w", c.script.name, classify(err))
-		} else if err := replicas(); c.durability == Replicated && err != nil {
+		if err != nil {
 			c.reply, c.err = nil, fmt.Errorf("%s: %w", c.script.name, err)
 		}
-	}
-	if moved(failed) {
-		t.client.moved(ctx)
 	}
 	return unknown
 }
@@ -239,23 +249,6 @@ func (t *Tag) wait(ctx context.Context, pipe redis.Pipeliner, replicated bool) f
 		}
 		return nil
 	}
-}
-
-// load gives the server the scripts of the calls.
-func load(ctx context.Context, node *redis.Client, calls []*call) error {
-	loaded := make(map[*Script]bool)
-	pipe := node.Pipeline()
-	for _, c := range calls {
-		if !loaded[c.script] {
-			loaded[c.script] = true
-			pipe.ScriptLoad(ctx, c.script.source)
-		}
-	}
-	_, err := pipe.Exec(ctx)
-	if err != nil {
-		return fmt.Errorf("load scripts: %w", classify(err))
-	}
-	return nil
 }
 
 func fail(calls []*call, err error) {
