@@ -210,9 +210,14 @@ func (t *Tag) pipeline(ctx context.Context, node *redis.Client, calls []*call, b
 		replicated = replicated || c.durability == Replicated
 	}
 	replicas := t.wait(ctx, pipe, replicated)
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_, failed := pipe.Exec(ctx)
 	for i, c := range calls {
 		reply, err := replies[i].Result()
+		if err == nil && reply == nil {
+			// Each command has an error of its own, but for one that the server
+			// gave before the first of them: it refused the connection.
+			err = failed
+		}
 		if noScript(err) {
 			unknown = append(unknown, c)
 		}
