@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -16,6 +17,8 @@ type process struct {
 	cmd  *exec.Cmd
 	log  string        // the file that holds what it printed
 	gone chan struct{} // closed when it has ended and been waited for
+
+	paused atomic.Bool
 }
 
 // run starts redis-server with the given arguments. What it prints goes to a
@@ -84,6 +87,7 @@ func (p *process) signal(sig syscall.Signal) error {
 
 // pause stops the process and waits until it stands still.
 func (p *process) pause() error {
+	p.paused.Store(true)
 	if err := p.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
@@ -94,6 +98,15 @@ func (p *process) pause() error {
 		return stopped(p.pid())
 	})
 }
+
+// resume lets a paused process go on.
+func (p *process) resume() error {
+	p.paused.Store(false)
+	return p.signal(syscall.SIGCONT)
+}
+
+// awake tells whether the process can be expected to answer.
+func (p *process) awake() bool { return p.ended() == nil && !p.paused.Load() }
 
 // tail is the end of what the process printed.
 func (p *process) tail() string {

@@ -156,3 +156,12 @@ func field(info, name string) string {
 	}
 	return ""
 }
+
+// number reads a number that a server printed; 0 for what is none.
+func number(text string) int {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -4,12 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -47,6 +44,7 @@ type Server struct {
 	port        int
 	busPort     int          // a Cluster's nodes speak to each other here
 	certificate *certificate // nil: plain
+	sentinel    []string     // what a Sentinel watches, as lines of its sentinel.conf; nil: a Redis
 
 	mu      sync.Mutex
 	process *process
@@ -67,6 +65,8 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
+// newServer is a server that has still to be started. The end of the test ends
+// it.
 func newServer(t testing.TB, o Options) (*Server, error) {
 	s := &Server{t: t, options: o, dir: t.TempDir()}
 	if master := o.ReplicaOf; master != nil {
@@ -119,7 +119,7 @@ func (s *Server) start() error {
 // launch runs the server and waits until it answers. The process is not nil
 // if it could be started at all.
 func (s *Server) launch() (*process, error) {
-	p, err := run(s.dir, s.configFile())
+	p, err := run(s.dir, s.command()...)
 	if err != nil {
 		return nil, err
 	}
@@ -141,78 +141,10 @@ func (s *Server) ready(p *process) error {
 	if pid := field(info, "process_id"); pid != strconv.Itoa(p.pid()) {
 		return fmt.Errorf("process %s answers, not %d", pid, p.pid())
 	}
-	if field(info, "loading") != "0" {
+	if field(info, "loading") == "1" {
 		return errors.New("it is still loading")
 	}
 	return nil
-}
-
-// configure finds free ports and writes the server's redis.conf.
-func (s *Server) configure() error {
-	var err error
-	if s.port, err = freePort(); err != nil {
-		return err
-	}
-	if s.busPort, err = freePort(); err != nil {
-		return err
-	}
-	return os.WriteFile(s.configFile(), []byte(strings.Join(s.config(), "\n")+"\n"), 0o600)
-}
-
-func (s *Server) configFile() string { return filepath.Join(s.dir, "redis.conf") }
-
-// config is the server's redis.conf. A master begins to copy to its replica at
-// once instead of waiting some seconds for a second one.
-func (s *Server) config() []string {
-	lines := []string{
-		"bind " + host, "dir " + strconv.Quote(s.dir), "daemonize no", `logfile ""`, `save ""`,
-		"enable-debug-command local",
-		"repl-diskless-sync-delay 0", "repl-ping-replica-period 1",
-	}
-	lines = append(lines, s.certificate.listen(s.port)...)
-	switch s.options.Persistence {
-	case Always:
-		lines = append(lines, "appendonly yes", "appendfsync always")
-	case EverySec:
-		lines = append(lines, "appendonly yes", "appendfsync everysec")
-	}
-	lines = append(lines, s.options.logins()...)
-	if master := s.options.ReplicaOf; master != nil {
-		lines = append(lines, fmt.Sprintf("replicaof %s %d", host, master.port))
-	}
-	if s.options.Cluster {
-		lines = append(lines, "cluster-enabled yes", "cluster-config-file nodes.conf", fmt.Sprintf("cluster-port %d", s.busPort), "cluster-node-timeout 2000")
-	} else {
-		lines = append(lines, "databases 2000")
-	}
-	return append(lines, s.options.Config...)
-}
-
-// listen is how a server with this certificate listens, and speaks to others
-// of its kind.
-func (c *certificate) listen(port int) []string {
-	if c == nil {
-		return []string{fmt.Sprintf("port %d", port)}
-	}
-	return []string{
-		"port 0", fmt.Sprintf("tls-port %d", port), "tls-auth-clients no", "tls-replication yes", "tls-cluster yes",
-		"tls-ca-cert-file " + strconv.Quote(c.caFile), "tls-cert-file " + strconv.Quote(c.certFile), "tls-key-file " + strconv.Quote(c.keyFile),
-	}
-}
-
-// logins are the lines about who may come in, and how the server itself comes
-// in at its master, now or after a failover.
-func (o Options) logins() []string {
-	switch {
-	case o.Password == "":
-		return nil
-	case o.User == "":
-		return []string{"requirepass " + strconv.Quote(o.Password), "masterauth " + strconv.Quote(o.Password)}
-	}
-	return []string{
-		"user default off", fmt.Sprintf("user %s on %s ~* &* +@all", o.User, strconv.Quote(">"+o.Password)),
-		"masteruser " + o.User, "masterauth " + strconv.Quote(o.Password),
-	}
 }
 
 // Addr is where the server listens, as host:port. It stays the same after a
@@ -255,7 +187,8 @@ func (s *Server) CAFile() string {
 // Do runs one command on a connection of its own, in database 0, and returns
 // the answer as text: an integer in decimal, nothing for nil, the elements of
 // an array on lines of their own. An answer that is an error is returned as
-// one, with Redis's own words.
+// one, with Redis's own words. WAIT is of no use here: it waits for what its own
+// connection has written. See WaitReplica.
 func (s *Server) Do(args ...string) (string, error) {
 	answer, err := ask(s.Addr(), s.login(), args...)
 	if err != nil {
@@ -325,75 +258,7 @@ func (s *Server) Pause() {
 
 // Resume lets a paused server go on with SIGCONT.
 func (s *Server) Resume() {
-	if err := s.running().signal(syscall.SIGCONT); err != nil {
+	if err := s.running().resume(); err != nil {
 		s.t.Errorf("resume the Redis at %s: %v", s.Addr(), err)
 	}
-}
-
-// Promote makes a replica a master of its own, for good: it stays one after a
-// Restart.
-func (s *Server) Promote() {
-	s.t.Helper()
-	s.must("REPLICAOF", "NO", "ONE")
-	s.must("CONFIG", "REWRITE")
-}
-
-// WaitReplica waits until this server, which is a replica, has everything that
-// its master had when it was called, on disk if it keeps anything there. (After
-// the first copy Redis answers WAIT before its new append-only file is whole:
-// a replica killed then starts empty.)
-func (s *Server) WaitReplica() {
-	s.t.Helper()
-	what := "the replica at " + s.Addr()
-	if err := await(what, s.copied); err != nil {
-		s.t.Fatal(err)
-	}
-	master := address(number(field(s.must("INFO"), "master_port")))
-	theirs, err := ask(master, s.login(), "INFO")
-	if err != nil {
-		s.t.Fatalf("ask the master at %s: %v", master, err)
-	}
-	want := number(field(theirs, "master_repl_offset"))
-	err = await(what, func() error {
-		info, err := s.Do("INFO")
-		if err != nil {
-			return err
-		}
-		if got := number(field(info, "slave_repl_offset")); got < want {
-			return fmt.Errorf("it has %d of %d bytes", got, want)
-		}
-		return nil
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-// copied is nil if the server is a replica that has its first copy, in memory
-// and on disk.
-func (s *Server) copied() error {
-	if err := s.running().ended(); err != nil {
-		return err
-	}
-	info, err := s.Do("INFO")
-	if err != nil {
-		return err
-	}
-	for _, state := range []struct{ name, want string }{
-		{"role", "slave"}, {"master_link_status", "up"}, {"aof_rewrite_in_progress", "0"}, {"aof_rewrite_scheduled", "0"},
-	} {
-		if got := field(info, state.name); got != state.want {
-			return fmt.Errorf("%s is %s, want %s", state.name, got, state.want)
-		}
-	}
-	return nil
-}
-
-// number reads a number that a server printed; 0 for what is none.
-func number(text string) int {
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return 0
-	}
-	return n
 }

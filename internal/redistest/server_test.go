@@ -33,6 +33,25 @@ func want(t *testing.T, s *redistest.Server, answer string, command ...string) {
 	}
 }
 
+// eventually asks until a command has this answer.
+func eventually(t *testing.T, s *redistest.Server, answer string, command ...string) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		got, err := s.Do(command...)
+		if err == nil && got == answer {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: got %q, %v, want %q", strings.Join(command, " "), got, err, answer)
+		}
+	}
+}
+
 func TestServerIsAnEmptyRedisOfOurOwn(t *testing.T) {
 	s := redistest.Start(t, redistest.Options{})
 	want(t, s, "0", "DBSIZE")
