@@ -3,6 +3,7 @@ package redisdb
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -26,15 +27,13 @@ func (s scout) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook looks at the errors of all commands.
+// ProcessPipelineHook looks at the errors of all commands, and at that of the
+// connection: a server may refuse it before the first of them.
 func (s scout) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		for _, cmd := range cmds {
-			if moved(cmd.Err()) {
-				s.cluster.ReloadState(ctx)
-				break
-			}
+		if moved(err) || slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return moved(cmd.Err()) }) {
+			s.cluster.ReloadState(ctx)
 		}
 		return err
 	}

@@ -1,7 +1,9 @@
 package redisdb
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -214,9 +216,9 @@ func (t *Tag) pipeline(ctx context.Context, node *redis.Client, calls []*call, b
 	for i, c := range calls {
 		reply, err := replies[i].Result()
 		if err == nil && reply == nil {
-			// Each command has an error of its own, but for one that the server
-			// gave before the first of them: it refused the connection.
-			err = failed
+			// A nil reply is redis.Nil. This is none: the server refused the
+			// connection before the first command, and only Exec tells.
+			err = cmp.Or(failed, errors.New("no reply"))
 		}
 		if noScript(err) {
 			unknown = append(unknown, c)
