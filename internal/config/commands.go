@@ -15,12 +15,13 @@ const variableHelp = `A flag wins over its environment variable, on the right. A
 // grammar is the whole command line.
 type grammar struct {
 	Serve  Serve  `cmd:"" help:"Take sign-ups and send their mails." detail:"Needs no other service: the store, the queue and a mailbox to look into are built in. SIGTERM ends it in good order; a second one ends it at once, which loses nothing either. Times are written as 90s, 5m or 1h30m. A variable ending in _FILE names a file that holds the value and that not everybody may read."`
-	Verify Verify `cmd:"" help:"Check that no mail was lost or sent twice." detail:"Recomputes from storage what every accepted mail became. Exits with 1 if any was lost, sent twice, or is stuck. It may run beside a serve process."`
+	Verify Verify `cmd:"" help:"Check that no mail was lost or sent twice." detail:"Recomputes from storage what every accepted mail became. Exits with 1 if any was lost, sent twice, or is stuck. It may run beside a serve process; on a Redis in use its counts are approximate then, and what it says of each mail is not."`
 	Dead   struct {
 		List    DeadList    `cmd:"" help:"List mails and messages that were given up, with the reason."`
 		Replay  DeadReplay  `cmd:"" help:"Send given-up mails once more." detail:"The ids are those that dead list shows. A mail keeps its Message-ID. One that may have arrived already (unknown) can arrive a second time."`
 		Discard DeadDiscard `cmd:"" help:"Take given-up mails as settled." detail:"The ids are those that dead list shows."`
 	} `cmd:"" help:"Look after mails that were given up."`
+	Doctor  Doctor  `cmd:"" help:"Say what a crash can lose with these settings." detail:"Looks at the store and the queue, and says in words what survives the end of a process, of a server, or a power cut. Exits with 1 if something is refused: serve does not start then."`
 	Version Version `cmd:"" help:"Print the version."`
 	Bench   struct {
 		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best." detail:"Beside them, in turn: a bare handler that decodes the same JSON and stores nothing, the database's grouped commits with nothing around them, and the disk alone. The mail server is down meanwhile, so that nothing but sign-ups is measured."`
@@ -43,9 +44,18 @@ func groups() kong.Option {
 // Data says where Bellhop keeps what it must not lose. Every command that
 // looks at it takes these.
 type Data struct {
-	DataDir string `name:"data-dir" var:"BELLHOP_DATA_DIR" default:"bellhop-data" placeholder:"DIR" group:"data" help:"The directory that holds everything Bellhop keeps. Created for its owner alone. One serve process at a time owns it."`
-	Store   string `name:"store" var:"BELLHOP_STORE" default:"embedded" placeholder:"STORE" group:"data" help:"Where sign-ups and the ledger of mails are kept. embedded is a database in the data directory."`
-	Queue   string `name:"queue" var:"BELLHOP_QUEUE" default:"embedded" placeholder:"QUEUE" group:"data" help:"What carries due mails to the senders. embedded is a message broker in the data directory."`
+	DataDir string   `name:"data-dir" var:"BELLHOP_DATA_DIR" default:"bellhop-data" placeholder:"DIR" group:"data" help:"The directory for what Bellhop keeps on this machine: the embedded store and queue, and the mailbox. Created for its owner alone. One serve process at a time owns it; a process that keeps nothing in it leaves it alone."`
+	Store   Location `name:"store" var:"BELLHOP_STORE" secret:"" placeholder:"STORE" group:"data" help:"Where sign-ups and the ledger of mails are kept. embedded is a database in the data directory. redis://user:password@host:6379/0 is a Redis that several processes can share, rediss:// the same with TLS. Several hosts with commas between them are a Cluster, or with ?master=NAME the Sentinels that know the master. bellhop doctor says whether that Redis keeps what it is given." fallback:"embedded"`
+	Queue   Location `name:"queue" var:"BELLHOP_QUEUE" secret:"" placeholder:"QUEUE" group:"data" help:"What carries due mails to the senders. embedded is a message broker in the data directory, for the senders of this process alone. redis is the Redis of --store, and a redis:// or rediss:// URL another one." fallback:"embedded"`
+
+	RedisPassword Secret `name:"redis-password" var:"BELLHOP_REDIS_PASSWORD" secret:"" placeholder:"PASSWORD" group:"data" help:"The password for a Redis whose URL has none." fallback:"none"`
+	RedisCAFile   string `name:"redis-ca-file" var:"BELLHOP_REDIS_CA_FILE" placeholder:"FILE" group:"data" help:"Certificates (PEM) to trust for a rediss:// URL, instead of the system's." fallback:"the system's"`
+	RedisWait     int    `name:"redis-wait" var:"BELLHOP_REDIS_WAIT" default:"0" placeholder:"N" group:"data" help:"How many replicas of the store's Redis must have a sign-up before it is answered, and a mail's state before it is sent (0 to 100). With fewer of them sign-ups are refused and mails wait."`
+}
+
+// Eviction says what to do about a Redis that throws keys away.
+type Eviction struct {
+	RedisAllowEviction bool `name:"redis-allow-eviction" var:"BELLHOP_REDIS_ALLOW_EVICTION" group:"data" help:"Use a Redis that throws keys away when its memory is full (maxmemory-policy). Sign-ups and mails can vanish then."`
 }
 
 // Verify is "bellhop verify".
@@ -74,6 +84,12 @@ type DeadDiscard struct {
 	Data
 }
 
+// Doctor is "bellhop doctor".
+type Doctor struct {
+	Data
+	Eviction
+}
+
 // Version is "bellhop version".
 type Version struct{}
 
@@ -87,7 +103,10 @@ type Bench struct {
 }
 
 // BenchSignup is "bellhop bench signup".
-type BenchSignup struct{ Bench }
+type BenchSignup struct {
+	Bench
+	BenchStore
+}
 
 // BenchMail is "bellhop bench mail".
 type BenchMail struct {

@@ -17,7 +17,7 @@
 //
 // # Secrets
 //
-// A secret has a type that never prints itself, see [SMTPURL]. Errors and help
+// A secret has a type that never prints itself, see [SMTPURL], [Location] and [Secret]. Errors and help
 // never hold a secret's value, not even a mistyped one's.
 //
 // The package knows no other package of Bellhop, and apart from the files that
@@ -36,7 +36,7 @@ import (
 // Invocation is what the caller of the program wants.
 type Invocation struct {
 	// Command is one of *[Help], *[Serve], *[Verify], *[DeadList],
-	// *[DeadReplay], *[DeadDiscard], *[Version], *[BenchSignup], *[BenchMail].
+	// *[DeadReplay], *[DeadDiscard], *[Doctor], *[Version], *[BenchSignup], *[BenchMail].
 	Command any
 	// Warnings are sentences about settings that are probably not what was
 	// meant, but can be run.

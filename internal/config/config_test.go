@@ -35,7 +35,8 @@ func serve(t *testing.T, environ []string, args ...string) *config.Serve {
 func TestServeDefaults(t *testing.T) {
 	want := config.Serve{
 		Listen:          "127.0.0.1:6969",
-		Data:            config.Data{DataDir: "bellhop-data", Store: "embedded", Queue: "embedded"},
+		Data:            config.Data{DataDir: "bellhop-data"},
+		MailRetention:   720 * time.Hour,
 		SMTPConnections: 16,
 		MailFrom:        "Bellhop <hello@localhost>",
 		MailRetry: config.Retry{time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
@@ -60,21 +61,23 @@ func TestServeSources(t *testing.T) {
 		"listen": "127.0.0.2:80", "public-url": "https://a.example", "ops-listen": "127.0.0.1:9", "data-dir": "d",
 		"smtp": "smtp://u:p@h:25", "smtp-connections": "3", "smtp-rate": "0.5", "smtp-hello": "me.example", "smtp-ca-file": certs,
 		"mail-from": "a@b.example", "mail-templates": dir, "mail-retry": "1s, 2s", "mail-expiry": "1h", "unknown-pause": "1s",
-		"drain-timeout": "3s",
+		"drain-timeout": "3s", "store": "rediss://s/0", "queue": "redis://q/1", "redis-password": "secret", "redis-ca-file": certs,
+		"redis-wait": "2", "mail-retention": "1h", "roles": "web,sender",
 	}
-	byDefault := *serve(t, nil)
+	shared := []string{"BELLHOP_STORE=rediss://h", "BELLHOP_QUEUE=redis"} // where everything can be set
+	byDefault := *serve(t, shared)
 	for name, value := range values {
 		t.Run(name, func(t *testing.T) {
 			variable := "BELLHOP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-			byFlag := serve(t, []string{variable + "=ignored"}, "--"+name, value)
-			byVariable := serve(t, []string{variable + "=" + value})
+			byFlag := serve(t, append(shared[:2:2], variable+"=ignored"), "--"+name, value)
+			byVariable := serve(t, append(shared[:2:2], variable+"="+value))
 			if !reflect.DeepEqual(byFlag, byVariable) {
 				t.Errorf("flag and variable differ:\n%+v\n%+v", byFlag, byVariable)
 			}
 			if reflect.DeepEqual(*byFlag, byDefault) {
 				t.Error("setting it changed nothing")
 			}
-			if empty := serve(t, []string{variable + "="}); !reflect.DeepEqual(*empty, byDefault) {
+			if empty := serve(t, append([]string{variable + "="}, shared...)); !reflect.DeepEqual(*empty, byDefault) {
 				t.Error("an empty variable does not count as not set")
 			}
 		})
@@ -106,6 +109,9 @@ func TestBaseURL(t *testing.T) {
 	if got := s.BaseURL(bound); got != "http://localhost:4321" {
 		t.Errorf("BaseURL = %q, want the bound port", got)
 	}
+	if got := s.BaseURL(nil); got != "" {
+		t.Errorf("BaseURL = %q without a bound address, want none", got)
+	}
 	s = serve(t, nil, "--public-url", "https://a.example/")
 	if got := s.BaseURL(bound); got != "https://a.example" {
 		t.Errorf("BaseURL = %q, want no slash at the end", got)
@@ -123,6 +129,9 @@ func TestMailboxPage(t *testing.T) {
 		{[]string{"--listen", ":80", "--smtp", "mailbox"}, false},
 		{[]string{"--listen", ":80", "--smtp", "mailbox", "--mailbox-public"}, true},
 		{[]string{"--smtp", "smtp://localhost"}, false},
+		{[]string{"--store", "redis://h", "--queue", "redis", "--roles", "web,sender"}, true},
+		{[]string{"--store", "redis://h", "--queue", "redis", "--roles", "web,relay"}, false},
+		{[]string{"--store", "redis://h", "--queue", "redis", "--roles", "sender", "--smtp", "mailbox", "--public-url", "http://a.example"}, false},
 	} {
 		if got := serve(t, nil, test.args...).MailboxPage(); got != test.want {
 			t.Errorf("%q: MailboxPage = %v, want %v", test.args, got, test.want)
@@ -131,7 +140,7 @@ func TestMailboxPage(t *testing.T) {
 }
 
 func TestOtherCommands(t *testing.T) {
-	data := config.Data{DataDir: "d", Store: "embedded", Queue: "embedded"}
+	data := config.Data{DataDir: "d"}
 	for _, test := range []struct {
 		args string
 		want any
@@ -141,6 +150,8 @@ func TestOtherCommands(t *testing.T) {
 		{"dead replay a b", &config.DeadReplay{IDs: []string{"a", "b"}, Data: data}},
 		{"dead replay --all --dry-run", &config.DeadReplay{All: true, DryRun: true, IDs: []string{}, Data: data}},
 		{"dead discard a", &config.DeadDiscard{IDs: []string{"a"}, Data: data}},
+		{"verify --store redis://h", &config.Verify{Data: config.Data{DataDir: "d", Store: config.NewLocation("redis://h")}}},
+		{"doctor", &config.Doctor{Data: data}},
 		{"version", &config.Version{}},
 		{"bench signup", &config.BenchSignup{Bench: config.Bench{Rounds: 3, For: 10 * time.Second, Workers: 64}}},
 		{"bench mail --rounds 1 --owed 1000000", &config.BenchMail{Bench: config.Bench{Rounds: 1, For: 10 * time.Second, Workers: 64}, Owed: 1_000_000}},
@@ -183,6 +194,7 @@ func TestWarnings(t *testing.T) {
 		{"nothing near", []string{"BELLHOP_COLOUR_SCHEME=x"}, nil, "BELLHOP_COLOUR_SCHEME is not a setting of Bellhop and is ignored"},
 		{"links, open", nil, []string{"--listen", ":80", "--smtp", "mailbox"}, "http://localhost:80, which leads nowhere"},
 		{"links, remote", nil, []string{"--smtp", "smtp://mail.example"}, "set --public-url"},
+		{"sessions of one process", nil, []string{"--store", "redis://h", "--queue", "redis", "--roles", "web"}, "sessions are made for http://localhost:6969"},
 		{"links, any port", nil, []string{"--listen", ":0", "--smtp", "mailbox"}, "http://localhost:…"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -204,11 +216,11 @@ func TestWarnings(t *testing.T) {
 // TestHelp compares the references with testdata/*.help.
 func TestHelp(t *testing.T) {
 	for name, args := range map[string][]string{
-		"bellhop": nil, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
+		"bellhop": nil, "doctor": {"doctor", "--help"}, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
 		"dead": {"dead", "--help"}, "dead-replay": {"dead", "replay", "-h"}, "version": {"version", "--help"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			environ := []string{"BELLHOP_SMTP=smtp://user:hunter2@host", "BELLHOP_MAIL_FROM=secret@example.com"}
+			environ := []string{"BELLHOP_SMTP=smtp://user:hunter2@host", "BELLHOP_MAIL_FROM=secret@example.com", "BELLHOP_STORE=redis://:hunter2@host", "BELLHOP_REDIS_PASSWORD=hunter2"}
 			got := parse(t, environ, args...).Command.(*config.Help).Text
 			path := filepath.Join("testdata", name+".help")
 			if *update {
@@ -250,12 +262,53 @@ func TestHelpIsComplete(t *testing.T) {
 	}
 }
 
-func TestRolesHas(t *testing.T) {
+func TestRoles(t *testing.T) {
 	s := serve(t, nil, "--roles", "sender, relay,web,web")
-	if !slices.Equal(s.Roles, config.Roles{config.Sender, config.Relay, config.Web}) {
+	if !slices.Equal(s.Roles, config.Roles{config.Sender, config.Relay, config.Web}) || s.Roles.String() != "sender, relay, web" {
 		t.Errorf("roles = %v", s.Roles)
 	}
 	if !s.Roles.Has(config.Web) || s.Roles.Has("console") {
 		t.Error("Has is wrong")
+	}
+	if !s.Roles.All() || s.Roles[:2].All() {
+		t.Error("All is wrong")
+	}
+}
+
+// TestDivisions is which roles may be processes of their own.
+func TestDivisions(t *testing.T) {
+	const all, redis, queue = "web,relay,sender", "redis://h", "redis"
+	for _, test := range []struct {
+		store, queue, roles string
+		fault               string
+	}{
+		{"embedded", "embedded", all, ""},
+		{"embedded", "redis://q", all, ""},
+		{"embedded", "redis://q", "relay,sender", "owns the embedded store"},
+		{redis, "embedded", all, ""},
+		{redis, "embedded", "web", ""},
+		{redis, "embedded", "relay,sender", ""},
+		{redis, "embedded", "web,relay,sender", ""},
+		{redis, "embedded", "relay", "owns the embedded queue"},
+		{redis, "embedded", "web,sender", "owns the embedded queue"},
+		{redis, queue, "web", ""},
+		{redis, queue, "relay", ""},
+		{redis, queue, "sender", ""},
+		{redis, queue, "web,sender", ""},
+		{redis, "redis://q", "relay", ""},
+	} {
+		got := faults(t, nil, "serve", "--store", test.store, "--queue", test.queue, "--roles", test.roles,
+			"--public-url", "http://a.example", "--smtp", "smtp://localhost")
+		if test.fault == "" && len(got) > 0 || test.fault != "" && (len(got) != 1 || got[0].Flag != "roles" || !strings.Contains(got[0].Problem, test.fault)) {
+			t.Errorf("%+v: got %v", test, got)
+		}
+	}
+}
+
+func TestQueueLocation(t *testing.T) {
+	for queue, want := range map[string]string{"embedded": "embedded", "redis": "redis://s", "redis://q": "redis://q"} {
+		if got := serve(t, nil, "--store", "redis://s", "--queue", queue).QueueLocation().Reveal(); got != want {
+			t.Errorf("--queue %s is at %s, want %s", queue, got, want)
+		}
 	}
 }

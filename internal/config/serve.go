@@ -16,11 +16,13 @@ const defaultHost = "127.0.0.1"
 type Serve struct {
 	Listen    string `name:"listen" var:"BELLHOP_LISTEN" default:"127.0.0.1:6969" placeholder:"HOST:PORT" group:"listening" help:"The address people and apps connect to. Port 0 takes a free one." note:"127.0.0.1 with the port in HTTP_PLATFORM_PORT where a host sets that"`
 	PublicURL string `name:"public-url" var:"BELLHOP_PUBLIC_URL" placeholder:"URL" group:"listening" help:"How people reach Bellhop from outside. Every link in a mail begins with it, whatever name a browser used." fallback:"http://localhost: and the port of --listen"`
-	OpsListen string `name:"ops-listen" var:"BELLHOP_OPS_LISTEN" placeholder:"HOST:PORT" group:"listening" help:"A second address, for /metrics and profiles. They are never on the first. It has no password: keep it private." fallback:"off"`
+	OpsListen string `name:"ops-listen" var:"BELLHOP_OPS_LISTEN" placeholder:"HOST:PORT" group:"listening" help:"A second address, for /metrics and profiles, which are never on the first, and for /health and /readyz. It has no password: keep it private." fallback:"off"`
 
 	Data
+	Eviction
+	MailRetention time.Duration `name:"mail-retention" var:"BELLHOP_MAIL_RETENTION" default:"720h" placeholder:"TIME" group:"data" help:"How long the store's Redis keeps what became of a finished mail. After that only its number is left, so that it still counts. 0 keeps all of it for ever, as the embedded store does."`
 
-	SMTP            SMTPURL `name:"smtp" var:"BELLHOP_SMTP" secret:"" placeholder:"URL" group:"server" help:"Where mails go. mailbox keeps them for you to read at /mailbox. smtp://user:password@host:587 sends them, and insists on STARTTLS unless the host is this machine (?tls=starttls insists there, too) or the URL ends in ?tls=none. smtps://host:465 is TLS from the start." fallback:"mailbox"`
+	SMTP            SMTPURL `name:"smtp" var:"BELLHOP_SMTP" secret:"" placeholder:"URL" group:"server" help:"Where mails go. mailbox keeps them for you to read at /mailbox, in a process with the roles web and sender. smtp://user:password@host:587 sends them, and insists on STARTTLS unless the host is this machine (?tls=starttls insists there, too) or the URL ends in ?tls=none. smtps://host:465 is TLS from the start." fallback:"mailbox"`
 	MailboxPublic   bool    `name:"mailbox-public" var:"BELLHOP_MAILBOX_PUBLIC" group:"server" help:"Show /mailbox even when --listen is open to other machines. Whoever can connect can then read every mail."`
 	SMTPConnections int     `name:"smtp-connections" var:"BELLHOP_SMTP_CONNECTIONS" default:"16" placeholder:"N" group:"server" help:"How many connections to the mail server are kept and used at once (1 to 1000)."`
 	SMTPRate        Rate    `name:"smtp-rate" var:"BELLHOP_SMTP_RATE" default:"unlimited" placeholder:"N" group:"server" help:"The most mails to hand over in a second, for servers that set a limit. 0.5 is one every two seconds."`
@@ -33,7 +35,7 @@ type Serve struct {
 	MailExpiry    time.Duration `name:"mail-expiry" var:"BELLHOP_MAIL_EXPIRY" default:"72h" placeholder:"TIME" group:"mails" help:"How long a confirmation mail is worth sending. After that it ends as expired."`
 	UnknownPause  time.Duration `name:"unknown-pause" var:"BELLHOP_UNKNOWN_PAUSE" default:"5s" placeholder:"TIME" group:"mails" help:"How long to wait before a mail is sent again whose connection broke so late that it may have arrived."`
 
-	Roles        Roles         `name:"roles" var:"BELLHOP_ROLES" default:"web,relay,sender" placeholder:"ROLES" group:"process" help:"Which parts of the work this process takes. With the embedded store or queue it must be all of them."`
+	Roles        Roles         `name:"roles" var:"BELLHOP_ROLES" default:"web,relay,sender" placeholder:"ROLES" group:"process" help:"Which parts of the work this process takes: web answers people and apps, relay moves due mails to the queue, sender sends them. With a store in Redis there can be any number of processes for each; relay and sender stay together while the queue is embedded. Only a process with web listens on --listen."`
 	DrainTimeout time.Duration `name:"drain-timeout" var:"BELLHOP_DRAIN_TIMEOUT" default:"25s" placeholder:"TIME" group:"process" help:"How long SIGTERM waits for what is under way. Mails that are not yet handed over by then go back to be sent later."`
 }
 
@@ -43,17 +45,22 @@ func (s *Serve) Loopback() bool {
 	return err == nil && loopback(host)
 }
 
-// MailboxPage tells whether /mailbox is there: only with the dev mailbox, and
-// beyond this machine only when that was asked for.
+// MailboxPage tells whether /mailbox is there: only with the dev mailbox, in a
+// process that both sends and answers people, and beyond this machine only when
+// that was asked for.
 func (s *Serve) MailboxPage() bool {
-	return s.SMTP.Mailbox() && (s.Loopback() || s.MailboxPublic)
+	return s.SMTP.Mailbox() && s.Roles.Has(Web) && s.Roles.Has(Sender) && (s.Loopback() || s.MailboxPublic)
 }
 
 // BaseURL is --public-url without a slash at its end. Where that is not set it
-// is made from the port that was really bound, since --listen may say 0.
+// is made from the port that was really bound, since --listen may say 0; it is
+// "" when bound is nil, because nothing was.
 func (s *Serve) BaseURL(bound net.Addr) string {
 	if s.PublicURL != "" {
 		return strings.TrimSuffix(s.PublicURL, "/")
+	}
+	if bound == nil {
+		return ""
 	}
 	_, port, err := net.SplitHostPort(bound.String())
 	if err != nil {
@@ -70,19 +77,25 @@ func loopback(host string) bool {
 // advise returns warnings about settings that are valid and yet odd.
 func advise(command any) []string {
 	s, ok := command.(*Serve)
-	if !ok || s.PublicURL != "" {
-		return nil
-	}
-	remote := false
-	if u, err := url.Parse(s.SMTP.Reveal()); err == nil && !s.SMTP.Mailbox() {
-		remote = !loopback(u.Hostname())
-	}
-	if s.Loopback() && !remote {
+	if !ok || s.PublicURL != "" || !s.Roles.Has(Web) {
 		return nil
 	}
 	_, port, _ := net.SplitHostPort(s.Listen)
 	if n, err := strconv.Atoi(port); err != nil || n == 0 {
 		port = "…"
 	}
-	return []string{"links in mails will begin with http://localhost:" + port + ", which leads nowhere on other machines; set --public-url"}
+	address := "http://localhost:" + port
+	switch {
+	case !s.Roles.Has(Sender):
+		return []string{"sessions are made for " + address + ", and other processes take them only if they have the same --public-url; set it in all of them"}
+	case !s.Loopback() || s.remoteSMTP():
+		return []string{"links in mails will begin with " + address + ", which leads nowhere on other machines; set --public-url"}
+	}
+	return nil
+}
+
+// remoteSMTP tells whether mails go to another machine.
+func (s *Serve) remoteSMTP() bool {
+	u, err := url.Parse(s.SMTP.Reveal())
+	return err == nil && !s.SMTP.Mailbox() && !loopback(u.Hostname())
 }

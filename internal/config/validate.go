@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// embedded is the only store and the only queue there is.
-const embedded = "embedded"
-
 // Validate returns all that is wrong, as [Faults], or nil. It looks at the
 // files and directories that settings name, and at nothing else outside.
 func (s *Serve) Validate() error {
 	var f Faults
 	s.checkListening(&f)
 	s.Data.check(&f)
+	s.Eviction.check(&f, &s.Data)
 	s.checkServer(&f)
 	s.checkMailbox(&f)
 	s.checkMails(&f)
-	s.checkProcess(&f)
+	s.checkRetention(&f)
+	s.checkRoles(&f)
+	checkPositive(&f, "drain-timeout", s.DrainTimeout)
 	return f.err()
 }
 
@@ -50,21 +50,28 @@ func (d *DeadReplay) Validate() error {
 func (d *DeadDiscard) Validate() error { return d.Data.faults() }
 
 // Validate returns all that is wrong, as [Faults], or nil.
-func (b *BenchSignup) Validate() error { return b.faults() }
+func (d *Doctor) Validate() error {
+	var f Faults
+	d.Data.check(&f)
+	d.Eviction.check(&f, &d.Data)
+	return f.err()
+}
+
+// Validate returns all that is wrong, as [Faults], or nil.
+func (b *BenchSignup) Validate() error {
+	var f Faults
+	b.Bench.check(&f)
+	b.BenchStore.check(&f)
+	return f.err()
+}
 
 // Validate returns all that is wrong, as [Faults], or nil.
 func (b *BenchMail) Validate() error {
 	var f Faults
-	b.check(&f)
+	b.Bench.check(&f)
 	if b.Owed != 0 && (b.Owed < 20_000 || b.Owed > 10_000_000) {
 		f.add("owed", fmt.Sprintf("want 20000 to 10000000, got %d", b.Owed), "1000000 tell whether a backlog costs anything")
 	}
-	return f.err()
-}
-
-func (b *Bench) faults() error {
-	var f Faults
-	b.check(&f)
 	return f.err()
 }
 
@@ -82,25 +89,8 @@ func (b *Bench) check(f *Faults) {
 	}
 }
 
-func (d *Data) faults() error {
-	var f Faults
-	d.check(&f)
-	return f.err()
-}
-
-func (d *Data) check(f *Faults) {
-	if d.DataDir == "" {
-		f.add("data-dir", "want the name of a directory, got an empty one", "write for example --data-dir bellhop-data")
-	}
-	for _, choice := range []struct{ flag, value string }{{"store", d.Store}, {"queue", d.Queue}} {
-		if choice.value != embedded {
-			f.add(choice.flag, fmt.Sprintf("want embedded, got %q", choice.value), "leave it out: embedded is the only one this version has")
-		}
-	}
-}
-
 func (s *Serve) checkListening(f *Faults) {
-	listens := checkAddress(f, "listen", s.Listen, "127.0.0.1:6969")
+	listens := checkAddress(f, "listen", s.Listen, "127.0.0.1:6969") && s.Roles.Has(Web)
 	if s.OpsListen != "" && checkAddress(f, "ops-listen", s.OpsListen, "127.0.0.1:9090") && listens &&
 		s.OpsListen == s.Listen && !strings.HasSuffix(s.Listen, ":0") {
 		f.add("ops-listen", "this is the address of --listen, and metrics and profiles must not be public", "give it a port of its own")
@@ -135,26 +125,39 @@ func (s *Serve) checkServer(f *Faults) {
 	if strings.ContainsFunc(s.SMTPHello, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		f.add("smtp-hello", fmt.Sprintf("want a host name in ASCII, got %q", s.SMTPHello), "write for example mail.example.com")
 	}
-	if s.SMTPCAFile == "" {
+	checkCertificates(f, "smtp-ca-file", s.SMTPCAFile)
+}
+
+// checkCertificates looks into a file of certificates, if one is named.
+func checkCertificates(f *Faults, flag, file string) {
+	if file == "" {
 		return
 	}
-	pem, err := os.ReadFile(s.SMTPCAFile)
+	pem, err := os.ReadFile(file)
 	if err != nil {
-		f.add("smtp-ca-file", err.Error(), "name a file of PEM certificates that Bellhop can read")
+		f.add(flag, err.Error(), "name a file of PEM certificates that Bellhop can read")
 	} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		f.add("smtp-ca-file", s.SMTPCAFile+" holds no certificate", "name a file with -----BEGIN CERTIFICATE----- in it")
+		f.add(flag, file+" holds no certificate", "name a file with -----BEGIN CERTIFICATE----- in it")
 	}
 }
 
 // checkMailbox refuses to swallow other people's mails in silence.
 func (s *Serve) checkMailbox(f *Faults) {
 	_, _, err := net.SplitHostPort(s.Listen)
-	if err == nil && !s.Loopback() && !s.SMTP.Explicit() {
-		f.add("smtp", s.Listen+" is open to other machines and mails would only go to the dev mailbox, where nobody gets them",
-			"name your mail server, or write out --smtp mailbox if that is what you want")
+	const remedy = "name your mail server, or write out --smtp mailbox if that is what you want"
+	switch sends, page := s.Roles.Has(Sender), s.Roles.Has(Web); {
+	case !sends || s.SMTP.Explicit():
+	case !page:
+		f.add("smtp", "this process has no page to show the dev mailbox on (see --roles), and mails would only go there", remedy)
+	case err == nil && !s.Loopback():
+		f.add("smtp", s.Listen+" is open to other machines and mails would only go to the dev mailbox, where nobody gets them", remedy)
 	}
-	if s.MailboxPublic && !s.SMTP.Mailbox() {
+	switch {
+	case !s.MailboxPublic:
+	case !s.SMTP.Mailbox():
 		f.add("mailbox-public", "there is no mailbox page, because --smtp names a mail server", "leave it out")
+	case !s.Roles.Has(Sender) || !s.Roles.Has(Web):
+		f.add("mailbox-public", "there is no mailbox page, because this process has not both the roles web and sender", "leave it out")
 	}
 }
 
@@ -182,13 +185,5 @@ func (s *Serve) checkMails(f *Faults) {
 func checkPositive(f *Faults, flag string, d time.Duration) {
 	if d <= 0 {
 		f.add(flag, fmt.Sprintf("want a duration over 0, got %v", d), durationExample)
-	}
-}
-
-func (s *Serve) checkProcess(f *Faults) {
-	checkPositive(f, "drain-timeout", s.DrainTimeout)
-	all := s.Roles.Has(Web) && s.Roles.Has(Relay) && s.Roles.Has(Sender)
-	if !all && (s.Store == embedded || s.Queue == embedded) {
-		f.add("roles", "want all of web,relay,sender, because one process owns an embedded store or queue", "leave it out")
 	}
 }

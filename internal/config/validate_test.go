@@ -62,6 +62,9 @@ func faults(t *testing.T, environ []string, args ...string) config.Faults {
 func TestRules(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "no certificate", 0o600)
+	certs := file + ".pem"
+	write(t, certs, certificate(t), 0o600)
+	redis := []string{"--store=redis://h", "--queue=redis"}
 	for _, test := range []struct {
 		flag, value string
 		more        []string
@@ -80,8 +83,22 @@ func TestRules(t *testing.T) {
 		{flag: "public-url", value: "https://a.example?x", want: "nothing may stand in it"},
 		{flag: "public-url", value: "https://u@a.example", want: "nothing may stand in it"},
 		{flag: "data-dir", value: "", want: "got an empty one"},
-		{flag: "store", value: "redis", want: `want embedded, got "redis"`},
-		{flag: "queue", value: "servicebus", want: `want embedded, got "servicebus"`},
+		{flag: "store", value: "redis", want: "want embedded, a redis:// or a rediss:// URL"},
+		{flag: "queue", value: "servicebus", want: "want embedded, a redis:// or a rediss:// URL"},
+		{flag: "queue", value: "redis", want: "that names none"},
+		{flag: "redis-password", value: "x", want: "neither the store nor the queue"},
+		{flag: "redis-ca-file", value: file, want: "neither the store nor the queue"},
+		{flag: "redis-ca-file", value: file, more: []string{"--store=rediss://h"}, want: "holds no certificate"},
+		{flag: "redis-ca-file", value: certs, more: []string{"--store=redis://h"}, want: "no rediss:// URL"},
+		{flag: "redis-wait", value: "1", want: "the store is not in Redis"},
+		{flag: "redis-wait", value: "1", more: []string{"--queue=redis://h"}, want: "the store is not in Redis"},
+		{flag: "redis-wait", value: "-1", more: redis, want: "want 0 to 100"},
+		{flag: "redis-wait", value: "101", more: redis, want: "want 0 to 100"},
+		{flag: "redis-allow-eviction", value: "true", want: "neither the store nor the queue"},
+		{flag: "mail-retention", value: "1h", want: "the store is not in Redis"},
+		{flag: "mail-retention", value: "1h", more: []string{"--queue=redis://h"}, want: "the store is not in Redis"},
+		{flag: "mail-retention", value: "-1h", more: redis, want: "0 for ever"},
+		{flag: "mail-retention", value: "for ever", more: redis, want: "not a duration"},
 		{flag: "smtp-connections", value: "0", want: "want 1 to 1000, got 0"},
 		{flag: "smtp-connections", value: "1001", want: "want 1 to 1000"},
 		{flag: "smtp-connections", value: "many", want: "not a whole number"},
@@ -103,7 +120,10 @@ func TestRules(t *testing.T) {
 		{flag: "unknown-pause", value: "0", want: "want a duration over 0"},
 		{flag: "drain-timeout", value: "0s", want: "want a duration over 0"},
 		{flag: "roles", value: "web,console", want: "not a role"},
-		{flag: "roles", value: "web", want: "one process owns an embedded store"},
+		{flag: "roles", value: "web", want: "one process owns the embedded store"},
+		{flag: "public-url", value: "", more: append([]string{"--roles=sender", "--smtp=smtp://h"}, redis...), want: "no address of its own"},
+		{flag: "smtp", value: "", more: append([]string{"--roles=sender", "--public-url=http://a.example"}, redis...), want: "no page to show the dev mailbox on"},
+		{flag: "mailbox-public", value: "true", more: append([]string{"--roles=web", "--public-url=http://a.example"}, redis...), want: "not both the roles"},
 		{flag: "smtp", value: "", more: []string{"--listen", ":80"}, want: "open to other machines"},
 		{flag: "smtp", value: "", more: []string{"--listen", "0.0.0.0:80"}, want: "open to other machines"},
 		{flag: "smtp", value: "", more: []string{"--listen", "bellhop.example:80"}, want: "open to other machines"},
@@ -122,6 +142,8 @@ func TestRules(t *testing.T) {
 func TestRulesOfOtherCommands(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"verify --store=x", "store"},
+		{"doctor --redis-allow-eviction", "redis-allow-eviction"},
+		{"doctor --data-dir=", "data-dir"},
 		{"dead list --queue=x", "queue"},
 		{"dead replay", "all"},
 		{"dead replay --all a", "all"},
@@ -141,13 +163,13 @@ func TestRulesOfOtherCommands(t *testing.T) {
 // broken, from every source.
 func TestAllFaultsAtOnce(t *testing.T) {
 	environ := []string{"HTTP_PLATFORM_PORT=pipe", "BELLHOP_MAILBOX_PUBLIC=perhaps", "BELLHOP_SMTP=telnet://h", "BELLHOP_MAIL_EXPIRY=soon"}
-	got := faults(t, environ, "serve", "--smtp-rate=x", "--roles=web", "--store=redis", "--data-dir=", "--drain-timeout=0s")
+	got := faults(t, environ, "serve", "--smtp-rate=x", "--roles=web", "--public-url=a", "--store=redis", "--data-dir=", "--drain-timeout=0s")
 	var names []string
 	for _, f := range got {
 		names = append(names, f.Flag+" "+f.Source)
 	}
 	want := []string{"data-dir ", "drain-timeout ", "listen HTTP_PLATFORM_PORT", "mail-expiry BELLHOP_MAIL_EXPIRY",
-		"mailbox-public BELLHOP_MAILBOX_PUBLIC", "roles ", "smtp BELLHOP_SMTP", "smtp-rate ", "store "}
+		"mailbox-public BELLHOP_MAILBOX_PUBLIC", "public-url ", "smtp BELLHOP_SMTP", "smtp-rate ", "store "}
 	slices.Sort(names)
 	if !slices.Equal(names, want) {
 		t.Errorf("faults of\n%q, want\n%q", names, want)
@@ -215,12 +237,106 @@ func TestSMTPURL(t *testing.T) {
 	}
 }
 
+// TestNoFault is what may be set wherever it means something.
+func TestNoFault(t *testing.T) {
+	for _, args := range []string{
+		"--mail-retention=720h --redis-wait=0",
+		"--store=redis://h --mail-retention=0 --redis-wait=100 --redis-allow-eviction --redis-password=x",
+		"--queue=redis://h --redis-allow-eviction --redis-password=x",
+		"--store=redis://h --queue=redis --roles=web --listen=:80 --public-url=http://a.example",
+		"--store=redis://h --queue=redis --roles=relay --ops-listen=127.0.0.1:6969",
+		"--store=redis://h --queue=redis --roles=sender --smtp=mailbox --public-url=http://a.example",
+	} {
+		if got := faults(t, nil, append([]string{"serve"}, strings.Fields(args)...)...); len(got) > 0 {
+			t.Errorf("%s: %v", args, got)
+		}
+	}
+}
+
+func TestLocation(t *testing.T) {
+	for _, test := range []struct{ url, shown, problem string }{
+		{"embedded", "embedded", ""},
+		{"redis://host", "redis://host", ""},
+		{"redis://host:6379/0", "redis://host:6379/0", ""},
+		{"rediss://host/15", "rediss://host/15", ""},
+		{"redis://user:hunter2@host:6379/0", "redis://***@host:6379/0", ""},
+		{"redis://:hunter2@host", "redis://***@host", ""},
+		{"redis://user@host", "redis://***@host", ""},
+		{"redis://user:hun%2Fter2@host", "redis://***@host", ""},
+		{"redis://[::1]:6379", "redis://[::1]:6379", ""},
+		{"redis://[::1]", "redis://[::1]", ""},
+		{"redis://a:1,b,c:2", "redis://a:1,b,c:2", ""},
+		{"redis://:hunter2@[::1]:1,[::2]/0?master=mine", "redis://***@[::1]:1,[::2]/0", ""},
+		{"REDIS://host", "redis://host", ""},
+		{"redis://a,b", "redis://a,b", ""},
+		{"redis://:hunter2@a,b?master=mine&sentinel-user=u&sentinel-password=hunter2", "redis://***@a,b", ""},
+		{"redis://a,b/3?master=mine", "redis://a,b/3", ""},
+		{"redis://a/0?cluster=true", "redis://a/0", ""},
+		{"redis", "***", "want embedded"},
+		{"hunter2", "***", "want embedded"},
+		{"http://user:hunter2@host", "***", "want embedded"},
+		{"redis:host", "***", "want embedded"},
+		{"redis://", "***", "want a host"},
+		{"redis://user:hunter2@", "***", "want a host"},
+		{"redis://user:hunter2@:6379", "***", "want a host"},
+		{"redis://host:", "***", "want a host"},
+		{"redis://host:0", "***", "want a host"},
+		{"redis://host:66666", "***", "want a host"},
+		{"redis://a,,b", "***", "want a host"},
+		{"redis://a:1:2", "***", "want a host"},
+		{"redis://user:hunter2@host:port", "***", "not a URL"},
+		{"redis://a,hunter2 b", "***", "want a host"},
+		{"redis://[fe80::1%25eth0]", "***", "want a host"},
+		{"redis://user:hun/ter2@host", "***", "not a URL"},
+		{"redis://user:12/hunter2@host", "***", "not the number of a database"},
+		{"redis://user:12?hunter2@host", "***", "the only options"},
+		{"redis://user:12#hunter2@host", "***", "nothing may follow a #"},
+		{"redis://host/x", "***", "not the number of a database"},
+		{"redis://host/-1", "***", "not the number of a database"},
+		{"redis://host/0/", "***", "not the number of a database"},
+		{"redis://host//", "***", "not the number of a database"},
+		{"redis://host/3000000", "***", "not the number of a database"},
+		{"redis://a,b/1", "***", "no numbered databases"},
+		{"redis://a/1?cluster=true", "***", "no numbered databases"},
+		{"redis://host?timeout=1s", "***", "the only options"},
+		{"redis://host?master=", "***", "the only options"},
+		{"redis://host?master=a&master=b", "***", "the only options"},
+		{"redis://host?%zz", "***", "cannot be read"},
+		{"redis://host?cluster=perhaps", "***", "want cluster=true"},
+		{"redis://host?cluster=true&master=x", "***", "not both"},
+		{"redis://host?sentinel-password=hunter2", "***", "go with master only"},
+	} {
+		t.Run(test.url, func(t *testing.T) {
+			got := faults(t, []string{"BELLHOP_STORE=" + test.url}, "serve", "--queue=embedded")
+			switch {
+			case test.problem == "" && len(got) > 0:
+				t.Errorf("got %v, want no fault", got)
+			case test.problem != "" && (len(got) != 1 || got[0].Flag != "store" || !strings.Contains(got[0].Problem, test.problem)):
+				t.Errorf("got %v, want one with %q", got, test.problem)
+			}
+			if strings.Contains(got.Error(), "ter2") {
+				t.Errorf("a fault shows the secret: %v", got)
+			}
+			if test.url == "redis" {
+				return // the queue's word for the store's Redis
+			}
+			if shown := config.NewLocation(test.url).String(); shown != test.shown {
+				t.Errorf("String = %q, want %q", shown, test.shown)
+			}
+			if back := config.NewLocation(test.url).Reveal(); back != test.url {
+				t.Errorf("Reveal = %q, want %q", back, test.url)
+			}
+		})
+	}
+}
+
 // TestSecretsNeverPrint is B7.3: no way of printing the settings shows one.
 func TestSecretsNeverPrint(t *testing.T) {
-	s := serve(t, []string{"BELLHOP_SMTP=smtp://user:hunter2@host"})
+	s := serve(t, []string{"BELLHOP_SMTP=smtp://user:hunter2@host", "BELLHOP_STORE=redis://user:hunter2@store",
+		"BELLHOP_QUEUE=rediss://user:hunter2@queue", "BELLHOP_REDIS_PASSWORD=hunter2"})
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", s, *s, s.SMTP)
+		fmt.Fprintf(&out, strings.Repeat(verb+" ", 5)+"\n", s, *s, s.SMTP, s.Store, s.RedisPassword)
 	}
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -228,14 +344,16 @@ func TestSecretsNeverPrint(t *testing.T) {
 	}
 	out.Write(text)
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
-		slog.New(handler).Info("settings", "all", s, "value", *s, "smtp", s.SMTP)
+		slog.New(handler).Info("settings", "all", s, "value", *s, "smtp", s.SMTP, "store", s.Store, "password", s.RedisPassword)
 	}
 	hex := fmt.Sprintf("%x", "hunter2")
 	if strings.Contains(out.String(), "hunter2") || strings.Contains(out.String(), hex) {
 		t.Errorf("the password shows:\n%s", out.String())
 	}
-	if !strings.Contains(out.String(), "smtp://***@host") {
-		t.Errorf("the server does not show:\n%s", out.String())
+	for _, shown := range []string{"smtp://***@host", "redis://***@store", "rediss://***@queue"} {
+		if !strings.Contains(out.String(), shown) {
+			t.Errorf("%s does not show:\n%s", shown, out.String())
+		}
 	}
 }
 
@@ -245,6 +363,9 @@ func TestUsageErrorsHideSecrets(t *testing.T) {
 		{"serve", "--smpt=smtp://user:hunter2@host"},
 		{"serve", "--smtp", "mailbox", "smtp://user:pass hunter2@host"},
 		{"smtp://user:hunter2@host"},
+		{"serve", "--sotre=redis://:hunter2@host"},
+		{"serve", "--redis-pasword=hunter2"},
+		{"serve", "redis://:hunter2@host"},
 	} {
 		if _, err := config.Parse(args, nil); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: err = %v, want one without the password", args, err)
@@ -295,6 +416,15 @@ func TestSecretFromFile(t *testing.T) {
 		if got := faults(t, []string{"BELLHOP_SMTP_FILE=" + path}, "serve"); len(got) != 1 || !strings.Contains(got[0].Problem, problem) {
 			t.Errorf("%s: got %v, want %q", path, got, problem)
 		}
+	}
+	path := filepath.Join(dir, "password")
+	write(t, path, "hunter2\n", 0o600)
+	if got := serve(t, []string{"BELLHOP_REDIS_PASSWORD_FILE=" + path, "BELLHOP_STORE=redis://h"}).RedisPassword; got.Reveal() != "hunter2" {
+		t.Errorf("the password from a file is %q", got.Reveal())
+	}
+	write(t, path, "redis://:hunter2@h", 0o600)
+	if got := serve(t, []string{"BELLHOP_STORE_FILE=" + path}).Store.Reveal(); got != "redis://:hunter2@h" {
+		t.Errorf("the store from a file is %q", got)
 	}
 	if got := serve(t, []string{"BELLHOP_SMTP_FILE=" + dir}, "--smtp", "mailbox"); !got.SMTP.Explicit() || !got.SMTP.Mailbox() {
 		t.Errorf("smtp = %v: the flag must win over the file", got.SMTP)

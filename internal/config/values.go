@@ -30,6 +30,18 @@ type Roles []Role
 // Has tells whether the set holds the role.
 func (r Roles) Has(role Role) bool { return slices.Contains(r, role) }
 
+// All tells whether the set holds every role there is.
+func (r Roles) All() bool { return r.Has(Web) && r.Has(Relay) && r.Has(Sender) }
+
+// String is the roles with commas between them.
+func (r Roles) String() string {
+	names := make([]string, len(r))
+	for i, role := range r {
+		names[i] = string(role)
+	}
+	return strings.Join(names, ", ")
+}
+
 // Retry is the waiting time after each attempt; the last one repeats.
 type Retry []time.Duration
 
@@ -103,6 +115,8 @@ func mappers(src *sources) kong.Option {
 		mapper(src, parseDuration), mapper(src, parseInt), mapper(src, parseRate),
 		mapper(src, parseRetry), mapper(src, parseRoles),
 		mapper(src, func(text string) (SMTPURL, error) { return NewSMTPURL(text), nil }),
+		mapper(src, func(text string) (Location, error) { return NewLocation(text), nil }),
+		mapper(src, func(text string) (Secret, error) { return NewSecret(text), nil }),
 	}
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		for _, option := range options {
