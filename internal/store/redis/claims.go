@@ -10,6 +10,7 @@ import (
 	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/redisdb"
+	"bellhop/internal/store/transfer"
 )
 
 // Claim implements [onboarding.Claims].
@@ -98,7 +99,7 @@ func (s *Store) Record(ctx context.Context, c onboarding.Claim, r onboarding.Res
 			err = fmt.Errorf("mail %s is %s and cannot become %s", c.Mail, answer.text(), r.To)
 		}
 	}
-	if errors.Is(err, redisdb.ErrClosed) {
+	if errors.Is(err, redisdb.ErrClosed) || errors.Is(err, transfer.ErrAway) {
 		err = fmt.Errorf("%w: %w", onboarding.ErrGone, err)
 	}
 	return "", fmt.Errorf("record outcome: %w", err)

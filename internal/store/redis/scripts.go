@@ -7,7 +7,7 @@ import (
 	"bellhop/internal/redisdb"
 )
 
-//go:embed lua/*.lua lua/parts/*.lua
+//go:embed lua/*.lua lua/parts/*.lua lua/move/*.lua
 var sources embed.FS
 
 // What a step may do. Reading is allowed always; a plain change is refused as a
@@ -32,7 +32,7 @@ type steps struct {
 
 func newSteps() *steps {
 	return &steps{
-		open:      script("open", takesIn),
+		open:      unfenced("open", takesIn),
 		ping:      script("ping", takesIn),
 		sharedKey: script("sharedkey", takesIn),
 
@@ -67,6 +67,11 @@ func newSteps() *steps {
 
 // script puts a step together: what it may do, the parts it uses, itself.
 func script(name, flags string, parts ...string) *redisdb.Script {
+	return unfenced(name, flags, append([]string{"fence"}, parts...)...)
+}
+
+// unfenced is script for what may be done in a store that is being moved.
+func unfenced(name, flags string, parts ...string) *redisdb.Script {
 	var text strings.Builder
 	text.WriteString("#!lua " + flags + "\n")
 	text.WriteString(source("parts/base"))

@@ -31,11 +31,13 @@
 //	signups            a log of ids by number
 //	key:HASH, uses     idempotency keys, and a log of them in the order of their use
 //	counts, keys       totals; secrets that all processes share
+//	version, move      of what form it all is; where the store stands in a move
 //
 // Nothing has a time to live: what goes, goes by a sweep, and is counted.
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +50,7 @@ import (
 	"bellhop/internal/onboarding"
 	"bellhop/internal/redisdb"
 	"bellhop/internal/signup"
+	"bellhop/internal/store/transfer"
 )
 
 var (
@@ -98,8 +101,21 @@ type Store struct {
 	end    context.CancelFunc // ends the herald
 }
 
-// Open makes sure that what is in Redis is of the version this program knows.
+// Open makes sure that what is in Redis is of the version this program knows,
+// and belongs there: a store that was moved away, or that a move has not filled
+// to the end, is refused with [transfer.ErrMoved] or [transfer.ErrUnfinished].
 func Open(ctx context.Context, o Options) (*Store, error) {
+	s := newStore(o)
+	if err := s.begin(ctx); err != nil {
+		return nil, fmt.Errorf("open store at %s: %w", o.Client.Settings(), err)
+	}
+	if o.Announce {
+		s.announce()
+	}
+	return s, nil
+}
+
+func newStore(o Options) *Store {
 	s := &Store{
 		client: o.Client, tag: o.Client.Tag(Tag), steps: newSteps(),
 		policy: o.Policy, now: o.Now, logger: o.Logger, copies: copiesOf(o.Policy),
@@ -107,17 +123,28 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
-	mark, err := s.run(ctx, s.steps.open, redisdb.Answered, form)
+	return s
+}
+
+// begin looks whether a process may serve here.
+func (s *Store) begin(ctx context.Context) error {
+	v, err := s.run(ctx, s.steps.open, redisdb.Answered, form)
 	if err != nil {
-		return nil, fmt.Errorf("open store at %s: %w", o.Client.Settings(), err)
+		return err
 	}
-	if mark != form {
-		return nil, fmt.Errorf("open store at %s: %w: its form is %v, this program knows %s", o.Client.Settings(), ErrForm, mark, form)
+	r := newReply(v)
+	if err := checkForm(r.text()); err != nil {
+		return err
 	}
-	if o.Announce {
-		s.announce()
+	mark := r.mark()
+	return cmp.Or(r.err, mark.Serve())
+}
+
+func checkForm(version string) error {
+	if version != form {
+		return fmt.Errorf("%w: its form is %q, this program knows %q", ErrForm, version, form)
 	}
-	return s, nil
+	return nil
 }
 
 // copiesOf is the policy's rule as JSON, for Lua.
@@ -165,11 +192,17 @@ func (s *Store) run(ctx context.Context, step *redisdb.Script, d redisdb.Durabil
 		clock = fmt.Sprint(s.now().UnixMilli())
 	}
 	v, err := s.tag.Run(ctx, step, d, append([]any{clock}, args...)...)
-	if errors.Is(err, redisdb.ErrUnavailable) || errors.Is(err, redisdb.ErrClosed) {
+	if err != nil && strings.Contains(err.Error(), fenced) {
+		err = transfer.ErrAway
+	}
+	if errors.Is(err, redisdb.ErrUnavailable) || errors.Is(err, redisdb.ErrClosed) || errors.Is(err, transfer.ErrAway) {
 		err = fmt.Errorf("%w: %w", signup.ErrUnavailable, err)
 	}
 	return v, err
 }
+
+// fenced is how a step is refused that must not be made in this store any more.
+const fenced = "AWAY this store"
 
 // ms is a duration in the steps' unit.
 func ms(d time.Duration) int64 { return d.Milliseconds() }

@@ -89,6 +89,15 @@ func (t *tx) expectMark(want transfer.Mark) error {
 
 // Rest implements [transfer.Source].
 func (t *Transfer) Rest(ctx context.Context) (time.Time, error) {
+	m, err := t.Mark(ctx)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case m.Stage == transfer.Moved:
+		return t.store.now(), nil
+	case m.Stage != transfer.Leaving:
+		return time.Time{}, transfer.ErrChanged
+	}
 	if err := t.store.recoverAll(ctx); err != nil {
 		return time.Time{}, err
 	}
@@ -238,7 +247,7 @@ func (m *mail) neutral() transfer.Mail {
 		State: m.state, Gen: m.gen, At: int64(m.at), Holder: m.holder, Op: m.op, Claims: m.claims, Variant: m.variant,
 		Commits: m.commits, Mint: m.mint, MintedAt: m.mintedAt, BodyHash: m.bodyHash,
 		Copies: m.copies, Doubt: m.doubt, CalledOff: m.calledOff,
-		Counted: m.attempts, ExpiresAt: m.expiresAt, Expires: m.expires, DeadSince: int64(m.deadSince),
+		Counted: m.attempts, ExpiresAt: m.expiresAt, DeadSince: int64(m.deadSince),
 		Reason: m.reason, Reply: m.reply,
 	}
 }
@@ -357,7 +366,7 @@ func (t *tx) putMail(n transfer.Mail) error {
 		copies: n.Copies, doubt: n.Doubt, calledOff: n.CalledOff,
 	}
 	m.ending = ending{
-		attempts: n.Counted, keeps: n.Keeps, expiresAt: n.ExpiresAt, expires: n.Expires,
+		attempts: n.Counted, keeps: n.Keeps, expiresAt: n.ExpiresAt, expires: n.At != 0,
 		deadSince: optional(n.DeadSince), reason: n.Reason, reply: n.Reply,
 	}
 	return t.save(m)

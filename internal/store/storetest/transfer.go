@@ -62,6 +62,8 @@ func RunTransfer(t *testing.T, from, to OpenSite) {
 		{"ATargetWithSignUpsIsRefused", targetNotEmpty},
 		{"ATargetThatWasOnlyLookedAtIsNot", targetLookedAt},
 		{"AStoreInUseIsRefused", inUse},
+		{"OneThatSleptThroughTheMoveIsRefused", sleeperRefused},
+		{"PurgedMailsStayPurged", purgedAfterMove},
 		{"AStoreThatServedMeanwhileIsNotGivenUp", servedMeanwhile},
 		{"WhatArrivesOtherwiseIsNoticed", differs},
 		{"NothingIsRemovedFromAStoreThatIsNotBeingFilled", emptyRefused},

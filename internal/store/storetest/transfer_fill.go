@@ -150,7 +150,8 @@ func (w *world) see() (s sight) {
 	}
 	for i, row := range s.Rows {
 		if row.State == onboarding.Purged {
-			s.Rows[i].Attempts = nil
+			s.Rows[i].ID, s.Rows[i].Attempts = "", nil
+			continue
 		}
 		if p, err := w.Store.Person(w.ctx, row.ID.Subject()); err == nil {
 			s.People = append(s.People, p)

@@ -6,6 +6,9 @@ import (
 
 	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
+	"bellhop/internal/store/transfer"
+
+	"github.com/google/uuid"
 )
 
 // fromHere fills the source and returns what it holds once it is at rest.
@@ -21,6 +24,9 @@ func (tr *trip) fromHere() (f filled, want sight) {
 func (tr *trip) rest(s *Site) {
 	tr.Helper()
 	tr.with(s, func(m Moving) {
+		was, err := m.Mark(tr.ctx)
+		tr.must(err)
+		tr.must(m.SetMark(tr.ctx, was, transfer.Mark{Stage: transfer.Leaving, Move: uuid.NewString(), Place: there}))
 		now, err := m.Rest(tr.ctx)
 		tr.must(err)
 		if !now.Equal(tr.Now()) {
@@ -180,6 +186,37 @@ func erasedAfterMove(tr *trip) {
 		_, repeated, err := w.Store.Accept(w.ctx, again(w, f.keyed))
 		w.must(err)
 		equal(w, "an erased person's key is known", repeated, false)
+	})
+}
+
+// purgedAfterMove moves mails of which a store that purges after a time knows
+// nothing but their names.
+func purgedAfterMove(tr *trip) {
+	tr.policy.Retention = kept
+	tr.from, tr.to = tr.another(here), tr.another(there)
+	f, _ := tr.fromHere()
+	var want sight
+	tr.visit(tr.from, func(w *world) {
+		w.Advance(kept)
+		w.accept()
+		w.heartbeat(other)
+		w.sweep(other)
+		w.must(w.Store.Leave(w.ctx, other))
+		want = w.see()
+	})
+	tr.moves()
+	tr.visit(tr.to, func(w *world) {
+		w.same(w.see(), want)
+		for _, id := range f.all {
+			a := w.acceptance()
+			a.Mails = []onboarding.Owed{{ID: id, Expiry: time.Hour}}
+			if _, _, err := w.Store.Accept(w.ctx, a); err == nil {
+				w.Errorf("mail %s is owed again", id)
+			}
+		}
+		w.Advance(kept)
+		w.heartbeat(other)
+		w.sweep(other)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"bellhop/internal/onboarding"
+	"bellhop/internal/signup"
 	"bellhop/internal/store/transfer"
 )
 
@@ -127,6 +128,32 @@ func inUse(tr *trip) {
 		tr.leave(w)
 	}
 	tr.moves()
+}
+
+// sleeperRefused lets a process go on that was stopped before the move, and
+// knows nothing of it.
+func sleeperRefused(tr *trip) {
+	if !tr.from.Shared {
+		return // the move holds what it would need
+	}
+	w := tr.at(tr.from)
+	w.heartbeat(me)
+	ref := w.ref(w.accept())
+	h := w.committing(w.accept())
+	tr.Advance(2 * tr.policy.DeadAfter)
+	tr.moves()
+	_, _, err := w.Store.Accept(w.ctx, w.acceptance())
+	w.wantErr(err, signup.ErrUnavailable)
+	_, err = w.Store.Claim(w.ctx, w.newClaim(ref, me))
+	w.wantErr(err, transfer.ErrAway)
+	_, err = w.Store.Record(w.ctx, h.Claim, to(onboarding.Sent))
+	w.wantErr(err, onboarding.ErrGone)
+	w.wantErr(w.Store.Heartbeat(w.ctx, me), transfer.ErrAway)
+	tr.must(w.Close())
+	mails, err := tr.serves(tr.to)
+	if err != nil || mails != 2 {
+		tr.Errorf("the target serves %d mails: %v, want 2", mails, err)
+	}
 }
 
 // servedMeanwhile lets a process take a sign-up at the source after everything

@@ -35,10 +35,6 @@ type Digests struct {
 	Totals, Keys, SignUps, Mails Digest
 }
 
-// keySlack is how much life an idempotency key must have left to be compared:
-// others may run out in one store before the other is read.
-const keySlack = time.Hour
-
 // digest reads everything a store holds. now is the same for both ends.
 func digest(ctx context.Context, rows Rows, now time.Time, chunk int, note func(Kind, int64)) (d Digests, err error) {
 	totals, err := rows.Totals(ctx)
@@ -61,7 +57,7 @@ func digest(ctx context.Context, rows Rows, now time.Time, chunk int, note func(
 			return d, err
 		}
 		for _, s := range signUps {
-			s.forgetKey(now.Add(keySlack))
+			s.forgetKey(now)
 			w.signUp(s)
 		}
 		note(KindSignUps, w.rows)
@@ -206,9 +202,7 @@ func (w *writer) body(m Mail) {
 	w.texts(string(m.BodyHash[:]))
 	w.ints(m.Copies)
 	w.bools(m.Doubt, m.CalledOff)
-	w.ints(m.Counted, m.ExpiresAt)
-	w.bools(m.Expires)
-	w.ints(m.DeadSince)
+	w.ints(m.Counted, m.ExpiresAt, m.DeadSince)
 	w.texts(m.Reason, m.Reply.Phase)
 	w.ints(int64(m.Reply.Code))
 	w.texts(m.Reply.Enhanced, m.Reply.Text)

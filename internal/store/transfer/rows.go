@@ -101,8 +101,6 @@ type Mail struct {
 	Counted int64
 	// ExpiresAt is when it makes no sense any more.
 	ExpiresAt int64
-	// Expires tells whether that still matters.
-	Expires bool
 	// DeadSince is when it was given up, or held as unknown; optional.
 	DeadSince int64
 	// Reason says in words why it is where it is.

@@ -41,6 +41,9 @@ var (
 	// ErrUnfinished is returned for a store that a move has not filled to the
 	// end.
 	ErrUnfinished = errors.New("a move into this store was not completed")
+	// ErrAway is returned to a process that still serves from a store that was,
+	// or is being, moved away.
+	ErrAway = errors.New("this store was moved away, or is being moved: end this process")
 	// ErrInUse is returned for a store that some process is using.
 	ErrInUse = errors.New("the store is in use")
 	// ErrChanged is returned when a store's mark is not the expected one any
@@ -89,7 +92,9 @@ type Source interface {
 	// Rest brings all mails into states that need no process: queued → due
 	// with its generation raised, keeping its time; what was held is recovered
 	// as from a dead holder (sending → due, committing → unknown). It returns
-	// the store's clock. Doing it again changes nothing.
+	// the store's clock. The mark must be of stage Leaving, or [ErrChanged] is
+	// returned and nothing done; nothing is left to do when it is Moved. Doing
+	// it again changes nothing.
 	Rest(ctx context.Context) (now time.Time, err error)
 }
 
