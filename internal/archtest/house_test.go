@@ -18,7 +18,7 @@ func house() []room {
 		{"cmd/bellhop", []string{"internal/app"}},
 		{"internal/app", []string{everything}},
 		{"internal/crashtest", nil},
-		{"internal/bench", []string{"internal/address", "internal/onboarding", "internal/signup", "internal/sqlitedb"}},
+		{"internal/bench", []string{"internal/address", "internal/onboarding", "internal/redisdb", "internal/signup", "internal/sqlitedb"}},
 
 		{"internal/web", []string{"internal/signup", "internal/token"}},
 		{"internal/metrics", []string{"internal/mail", "internal/onboarding"}},
@@ -71,7 +71,7 @@ func homes() map[string][]string {
 		"github.com/golang-jwt/jwt/v5":        {"internal/token"},
 		"github.com/google/uuid":              nil,
 		"github.com/prometheus/client_golang": {"internal/metrics"},
-		"github.com/redis/go-redis/v9":        {"internal/queue/redis", "internal/redisdb"},
+		"github.com/redis/go-redis/v9":        {"internal/queue/redis", "internal/redisdb", "internal/bench"},
 		"github.com/tsenart/vegeta/v12":       {"internal/bench"},
 		"golang.org/x/net/idna":               nil,
 		"golang.org/x/net/netutil":            {"internal/web"},

@@ -24,6 +24,7 @@ func signUpsOneByOne(ctx context.Context, serve, sink *process) ([]float64, erro
 		numbers signUpNumber
 		out     []float64
 	)
+	numbers.n.Store(1 << 33) // a Redis may know those of the measurement before, and an address gets so many mails only
 	for n := range oneAtATime {
 		began := time.Now()
 		if err := post(ctx, http.DefaultClient, "http://"+serve.address+"/createUser", numbers.body()); err != nil {

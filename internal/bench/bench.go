@@ -37,12 +37,24 @@ type Options struct {
 	// Owed is how many mails are owed already in the backlog measurement of
 	// Mail; 0 leaves that out.
 	Owed int
+	// Redis is where sign-ups are stored that are measured. Default: the
+	// embedded store.
+	Redis *Redis
 	// OpenStore opens the embedded store of a new data directory.
 	OpenStore func(dir string) (Accepter, error)
 	// JSON prints the figures as one object instead of a table.
 	JSON bool
 	// Out takes the result, Progress what is going on.
 	Out, Progress io.Writer
+}
+
+// Redis is a Redis to measure with.
+type Redis struct {
+	// URL names one whose database is empty, as [redisdb.Settings] take it. It
+	// is left empty. Default: a redis-server from PATH is started in
+	// [Options.Dir], once for each setting of appendfsync that comes into
+	// question.
+	URL string
 }
 
 // Accepter is a store that sign-ups can be put into without a server.
@@ -63,6 +75,7 @@ type Figure struct {
 
 // sheet collects the figures of all rounds.
 type sheet struct {
+	prefix string // goes before the names of figures
 	names  []string
 	units  map[string]string
 	values map[string][]float64
@@ -74,6 +87,7 @@ func newSheet() *sheet {
 
 // add takes one round's value.
 func (s *sheet) add(name, unit string, value float64) {
+	name = s.prefix + name
 	if _, ok := s.units[name]; !ok {
 		s.names = append(s.names, name)
 		s.units[name] = unit
@@ -83,7 +97,7 @@ func (s *sheet) add(name, unit string, value float64) {
 
 // last is the newest value of a figure, for ratios within a round.
 func (s *sheet) last(name string) float64 {
-	v := s.values[name]
+	v := s.values[s.prefix+name]
 	return v[len(v)-1]
 }
 
@@ -137,6 +151,14 @@ func inTemporaryDir(o Options, fn func(dir string) error) error {
 	return fn(dir)
 }
 
+// where is a part of titles.
+func (o Options) where() string {
+	if o.Redis == nil {
+		return ""
+	}
+	return " with Redis"
+}
+
 // round tells what is going on.
 func (o Options) round(n int, what string) {
 	fmt.Fprintf(o.Progress, "round %d of %d: %s\n", n+1, o.Rounds, what)
@@ -144,16 +166,20 @@ func (o Options) round(n int, what string) {
 
 // SignUp measures sign-ups: a closed loop for the peak and the CPU each one
 // costs, an open loop at 70 % of that for the time they take; beside a bare
-// handler, the engine's grouped commits and the disk alone.
+// handler, the engine's grouped commits and the disk alone; or, with the store
+// in Redis, beside the same writes in pipelines and beside a connection for each.
 func SignUp(ctx context.Context, o Options) error {
-	s := newSheet()
+	s, round := newSheet(), signUpRound
+	if o.Redis != nil {
+		round = signUpRedisRound
+	}
 	for n := range o.Rounds {
-		err := inTemporaryDir(o, func(dir string) error { return signUpRound(ctx, o, n, dir, s) })
+		err := inTemporaryDir(o, func(dir string) error { return round(ctx, o, n, dir, s) })
 		if err != nil {
 			return err
 		}
 	}
-	return s.print(o, fmt.Sprintf("sign-ups, %d clients, %v each", o.Workers, o.For))
+	return s.print(o, fmt.Sprintf("sign-ups%s, %d clients, %v each", o.where(), o.Workers, o.For))
 }
 
 func signUpRound(ctx context.Context, o Options, n int, dir string, s *sheet) error {
@@ -205,7 +231,12 @@ func measureServe(ctx context.Context, o Options, dir string, s *sheet) error {
 	}
 	s.add("sign-ups", "sign-ups/s", peak.rate)
 	s.add("sign-ups, server CPU each", "µs", peak.cpu)
-	times, err := openLoop(ctx, o, serve.address, 0.7*peak.rate)
+	return measureTimes(ctx, o, serve, 0.7*peak.rate, s)
+}
+
+// measureTimes signs people up at a rate that is below the peak.
+func measureTimes(ctx context.Context, o Options, serve *process, rate float64, s *sheet) error {
+	times, err := openLoop(ctx, o, serve.address, rate)
 	if err != nil {
 		return err
 	}

@@ -21,26 +21,36 @@ import (
 )
 
 // Child runs one of the small servers that measurements need as processes of
-// their own: "bare" (a Gin handler that decodes a sign-up and answers 202) or
-// "sink" (a mail server that takes everything). It prints its address and then
+// their own. "bare" is a Gin handler that decodes a sign-up and answers 202;
+// "pipelines" and "connections" are the same handler, and before it answers they
+// write to the Redis whose URL is the first line of in, either with what other
+// requests write at that moment or on a connection that is made for it. "sink"
+// is a mail server that takes everything. A child prints its address and then
 // answers the lines it reads; it ends when in ends.
 func Child(kind string, in io.Reader, out io.Writer) error {
 	switch kind {
 	case "bare":
-		return serveBare(in, out)
+		return serveBare(in, out, func(context.Context, form) error { return nil })
+	case "pipelines", "connections":
+		return serveWrites(kind, bufio.NewReader(in), out)
 	case "sink":
 		return serveSink(in, out)
 	}
 	return fmt.Errorf("no such child %q", kind)
 }
 
-func serveBare(in io.Reader, out io.Writer) error {
+// serveBare answers sign-ups when write has returned.
+func serveBare(in io.Reader, out io.Writer, write func(context.Context, form) error) error {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
 	router.POST("/createUser", func(c *gin.Context) {
-		var form struct{ First, Last, Email string }
-		if err := json.NewDecoder(c.Request.Body).Decode(&form); err != nil {
+		var f form
+		if err := json.NewDecoder(c.Request.Body).Decode(&f); err != nil {
 			c.Status(http.StatusBadRequest)
+			return
+		}
+		if err := write(c.Request.Context(), f); err != nil {
+			c.String(http.StatusServiceUnavailable, err.Error())
 			return
 		}
 		c.JSON(http.StatusAccepted, gin.H{"status": "pending"})
@@ -65,10 +75,11 @@ type process struct {
 	address string // HOST:PORT
 	in      io.WriteCloser
 	out     *bufio.Reader
+	gone    chan struct{} // closed when it has ended, of one that was started by run
 }
 
-// startChild starts this program as a [Child].
-func startChild(ctx context.Context, o Options, kind string) (*process, error) {
+// startChild starts this program as a [Child], and gives it the lines to read.
+func startChild(ctx context.Context, o Options, kind string, lines ...string) (*process, error) {
 	p := &process{cmd: exec.CommandContext(ctx, o.Program, "bench", "child", kind)}
 	p.cmd.Stderr = o.Progress
 	in, err := p.cmd.StdinPipe()
@@ -83,6 +94,9 @@ func startChild(ctx context.Context, o Options, kind string) (*process, error) {
 		return nil, err
 	}
 	p.in, p.out = in, bufio.NewReader(out)
+	for _, line := range lines {
+		fmt.Fprintln(in, line) // a child that cannot read it says nothing, either
+	}
 	if p.address, err = p.line(); err != nil {
 		p.stop()
 		return nil, fmt.Errorf("start %s: %w", kind, err)
@@ -108,12 +122,50 @@ func (p *process) ask(line string) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
+// run starts a server that prints nothing to us, and waits until it is ready.
+func (p *process) run(ctx context.Context, ready func() bool) error {
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	p.gone = make(chan struct{})
+	go func() {
+		defer close(p.gone)
+		_ = p.cmd.Wait()
+	}()
+	err := p.until(ctx, ready)
+	if err != nil {
+		p.stop()
+	}
+	return err
+}
+
+func (p *process) until(ctx context.Context, ready func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ready() {
+		select {
+		case <-tick.C:
+		case <-p.gone:
+			return errors.New("the server ended before it was ready")
+		case <-ctx.Done():
+			return errors.New("the server was not ready in time")
+		}
+	}
+	return nil
+}
+
 // stop ends the process and waits for it.
 func (p *process) stop() {
 	if p.in != nil {
 		_ = p.in.Close()
 	}
 	_ = p.cmd.Process.Kill()
+	if p.gone != nil {
+		<-p.gone
+		return
+	}
 	_ = p.cmd.Wait()
 }
 
@@ -129,26 +181,23 @@ func closedPort() (string, error) {
 // startWithin is how long a server may take to be ready.
 const startWithin = 5 * time.Minute
 
-// startServe starts "bellhop serve" and waits until it is ready.
-func startServe(ctx context.Context, o Options, dir, smtp string) (*process, error) {
+// startServe starts "bellhop serve", with settings of the form NAME=value, and
+// waits until it is ready.
+func startServe(ctx context.Context, o Options, dir, smtp string, settings ...string) (*process, error) {
 	address, err := closedPort()
 	if err != nil {
 		return nil, err
 	}
 	p := &process{address: address}
 	p.cmd = exec.CommandContext(ctx, o.Program, "serve", "--listen", address, "--data-dir", dir, "--smtp", smtp)
-	p.cmd.Env = append(withoutSettings(os.Environ()), "BELLHOP_DRAIN_TIMEOUT=1s")
+	p.cmd.Env = append(append(withoutSettings(os.Environ()), "BELLHOP_DRAIN_TIMEOUT=1s"), settings...)
 	log, err := os.Create(dir + ".log")
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	if err := p.ready(ctx); err != nil {
-		p.stop()
+	if err := p.run(ctx, p.ready); err != nil {
 		text, _ := os.ReadFile(dir + ".log")
 		return nil, fmt.Errorf("%w\n%s", err, text)
 	}
@@ -166,25 +215,14 @@ func withoutSettings(environ []string) []string {
 	return out
 }
 
-func (p *process) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		resp, err := http.Get("http://" + p.address + "/readyz")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return errors.New("the server was not ready in time")
-		}
+// ready tells whether a "bellhop serve" is.
+func (p *process) ready() bool {
+	resp, err := http.Get("http://" + p.address + "/readyz")
+	if err != nil {
+		return false
 	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // ticksPerSecond is the unit of CPU times in /proc, on every Linux.

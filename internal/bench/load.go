@@ -24,6 +24,10 @@ type peak struct {
 // signUpNumber makes every address of a run another one.
 type signUpNumber struct{ n atomic.Int64 }
 
+func (s *signUpNumber) form() form {
+	return form{First: "Ada", Last: "Lovelace", Email: fmt.Sprintf("ada.%d@example.com", s.n.Add(1))}
+}
+
 func (s *signUpNumber) body() string {
 	return fmt.Sprintf(`{"first":"Ada","last":"Lovelace","email":"ada.%d@example.com"}`, s.n.Add(1))
 }

@@ -20,28 +20,35 @@ const connections = 16
 // the mail server's acceptance when nothing else happens, what an idle process
 // does, and, if asked for, the same with many mails owed.
 func Mail(ctx context.Context, o Options) error {
-	s := newSheet()
+	s, round := newSheet(), func(n int, dir string, s *sheet) error { return mailRound(ctx, o, n, dir, s) }
+	if o.Redis != nil {
+		round = func(n int, dir string, s *sheet) error {
+			return onRedis(ctx, o, dir, s, func(r *redisUnderTest, dir string) error {
+				return mailRound(ctx, o, n, dir, s, "BELLHOP_STORE="+r.url, "BELLHOP_QUEUE=redis")
+			})
+		}
+	}
 	for n := range o.Rounds {
-		err := inTemporaryDir(o, func(dir string) error { return mailRound(ctx, o, n, dir, s) })
-		if err != nil {
+		if err := inTemporaryDir(o, func(dir string) error { return round(n, dir, s) }); err != nil {
 			return err
 		}
 	}
-	return s.print(o, fmt.Sprintf("mails over %d connections, %v each", connections, o.For))
+	return s.print(o, fmt.Sprintf("mails%s over %d connections, %v each", o.where(), connections, o.For))
 }
 
-func mailRound(ctx context.Context, o Options, n int, dir string, s *sheet) error {
+// mailRound is one round with the given settings of "bellhop serve".
+func mailRound(ctx context.Context, o Options, n int, dir string, s *sheet, settings ...string) error {
 	o.round(n, "bare SMTP loop")
 	if err := measureLoop(ctx, o, s); err != nil {
 		return fmt.Errorf("bare SMTP loop: %w", err)
 	}
 	o.round(n, "sign-ups and mails")
-	if err := measureBoth(ctx, o, filepath.Join(dir, "both"), s); err != nil {
+	if err := measureBoth(ctx, o, filepath.Join(dir, "both"), s, settings...); err != nil {
 		return fmt.Errorf("sign-ups and mails: %w", err)
 	}
 	s.add("sign-ups and mails against the bare loop", "of its rate", s.last("sign-ups and mails")/s.last("bare SMTP loop"))
 	o.round(n, "one at a time, and idle")
-	if err := measureIdle(ctx, o, filepath.Join(dir, "idle"), s); err != nil {
+	if err := measureIdle(ctx, o, filepath.Join(dir, "idle"), s, settings...); err != nil {
 		return fmt.Errorf("idle: %w", err)
 	}
 	if o.Owed == 0 {
@@ -114,11 +121,11 @@ func sendFor(address string, d time.Duration, body []byte) error {
 }
 
 // startPair starts a mail server and a Bellhop that sends to it.
-func startPair(ctx context.Context, o Options, dir string) (sink, serve *process, stop func(), err error) {
+func startPair(ctx context.Context, o Options, dir string, settings ...string) (sink, serve *process, stop func(), err error) {
 	if sink, err = startChild(ctx, o, "sink"); err != nil {
 		return nil, nil, nil, err
 	}
-	if serve, err = startServe(ctx, o, dir, "smtp://"+sink.address); err != nil {
+	if serve, err = startServe(ctx, o, dir, "smtp://"+sink.address, settings...); err != nil {
 		sink.stop()
 		return nil, nil, nil, err
 	}
@@ -126,8 +133,8 @@ func startPair(ctx context.Context, o Options, dir string) (sink, serve *process
 }
 
 // measureBoth signs people up as fast as it goes and waits for the last mail.
-func measureBoth(ctx context.Context, o Options, dir string, s *sheet) error {
-	sink, serve, stop, err := startPair(ctx, o, dir)
+func measureBoth(ctx context.Context, o Options, dir string, s *sheet, settings ...string) error {
+	sink, serve, stop, err := startPair(ctx, o, dir, settings...)
 	if err != nil {
 		return err
 	}
@@ -158,8 +165,8 @@ const oneAtATime = 100
 
 // measureIdle signs people up one at a time, each after the last one's mail
 // was taken, and then watches the process do nothing.
-func measureIdle(ctx context.Context, o Options, dir string, s *sheet) error {
-	sink, serve, stop, err := startPair(ctx, o, dir)
+func measureIdle(ctx context.Context, o Options, dir string, s *sheet, settings ...string) error {
+	sink, serve, stop, err := startPair(ctx, o, dir, settings...)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,10 @@
 package config
 
-// BenchStore says where the measured sign-ups are stored. Its variable is not
-// serve's: a measurement must never run on a service's store because that
-// happens to be set.
+// BenchStore says where the measured sign-ups and their mails are stored. Its
+// variable is not serve's: a measurement must never run on a service's store
+// because that happens to be set.
 type BenchStore struct {
-	Store Location `name:"store" var:"BELLHOP_BENCH_STORE" secret:"" placeholder:"STORE" help:"Where the measured sign-ups are stored. embedded is a database of the measurement's own. redis is a redis-server that it starts itself, once with appendfsync always and once with everysec. A redis:// or rediss:// URL names one that runs already: its database must be empty, and is empty again afterwards." fallback:"embedded"`
+	Store Location `name:"store" var:"BELLHOP_BENCH_STORE" secret:"" placeholder:"STORE" help:"Where the measured sign-ups are stored. embedded is a database of the measurement's own. redis is a redis-server that the measurement starts, once with appendfsync always and once with everysec. A redis:// or rediss:// URL names one that runs already: its database must be empty, and is so again afterwards." fallback:"embedded"`
 }
 
 // OwnRedis tells whether the measurement starts a Redis itself.

@@ -24,7 +24,7 @@ type grammar struct {
 	Doctor  Doctor  `cmd:"" help:"Say what a crash can lose with these settings." detail:"Looks at the store and the queue, and says in words what survives the end of a process, of a server, or a power cut. Exits with 1 if something is refused: serve does not start then."`
 	Version Version `cmd:"" help:"Print the version."`
 	Bench   struct {
-		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best." detail:"Beside them, in turn: a bare handler that decodes the same JSON and stores nothing, the database's grouped commits with nothing around them, and the disk alone. The mail server is down meanwhile, so that nothing but sign-ups is measured."`
+		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best." detail:"Beside them, in turn: a bare handler that decodes the same JSON and stores nothing, the database's grouped commits with nothing around them, and the disk alone. With --store redis, instead of these: the same writes in bare pipelines, alone and behind such a handler, and a handler that makes a connection for each request and writes one field after the other. The mail server is down meanwhile, so that nothing but sign-ups is measured."`
 		Mail   BenchMail   `cmd:"" help:"Measure the same for sign-ups together with their mails." detail:"Beside them, in turn: a bare SMTP loop over as many connections. Then sign-ups one at a time, and what an idle process does."`
 		Child  BenchChild  `cmd:"" hidden:"" help:"A small server that the measurements start."`
 	} `cmd:"" help:"Measure Bellhop on this machine."`
@@ -111,6 +111,7 @@ type BenchSignup struct {
 // BenchMail is "bellhop bench mail".
 type BenchMail struct {
 	Bench
+	BenchStore
 	Owed int `name:"owed" default:"0" placeholder:"N" help:"Measure also with this many mails owed already, such as 1000000, against 20000 of them."`
 }
 

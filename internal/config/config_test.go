@@ -154,6 +154,7 @@ func TestOtherCommands(t *testing.T) {
 		{"doctor", &config.Doctor{Data: data}},
 		{"version", &config.Version{}},
 		{"bench signup", &config.BenchSignup{Bench: config.Bench{Rounds: 3, For: 10 * time.Second, Workers: 64}}},
+		{"bench signup --store redis", &config.BenchSignup{Bench: config.Bench{Rounds: 3, For: 10 * time.Second, Workers: 64}, BenchStore: config.BenchStore{Store: config.NewLocation("redis")}}},
 		{"bench mail --rounds 1 --owed 1000000", &config.BenchMail{Bench: config.Bench{Rounds: 1, For: 10 * time.Second, Workers: 64}, Owed: 1_000_000}},
 	} {
 		got := parse(t, []string{"BELLHOP_DATA_DIR=d"}, strings.Fields(test.args)...).Command

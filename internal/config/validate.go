@@ -69,6 +69,10 @@ func (b *BenchSignup) Validate() error {
 func (b *BenchMail) Validate() error {
 	var f Faults
 	b.Bench.check(&f)
+	b.BenchStore.check(&f)
+	if b.Owed != 0 && !b.Store.Embedded() {
+		f.add("owed", "this goes with the embedded store only", "leave it out")
+	}
 	if b.Owed != 0 && (b.Owed < 20_000 || b.Owed > 10_000_000) {
 		f.add("owed", fmt.Sprintf("want 20000 to 10000000, got %d", b.Owed), "1000000 tell whether a backlog costs anything")
 	}

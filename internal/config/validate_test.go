@@ -151,6 +151,8 @@ func TestRulesOfOtherCommands(t *testing.T) {
 		{"dead discard --data-dir= a", "data-dir"},
 		{"bench signup --rounds=0", "rounds"},
 		{"bench mail --owed=1", "owed"},
+		{"bench mail --owed=20000 --store=redis", "owed"},
+		{"bench signup --store=here", "store"},
 	} {
 		got := faults(t, nil, strings.Fields(test.args)...)
 		if len(got) != 1 || got[0].Flag != test.want {
