@@ -68,6 +68,8 @@ func (p Program) run(ctx context.Context, command any) error {
 		return p.deadReplay(ctx, c)
 	case *config.DeadDiscard:
 		return p.deadDiscard(ctx, c)
+	case *config.Doctor:
+		return p.doctor(ctx, c)
 	default:
 		return p.bench(ctx, c)
 	}

@@ -5,15 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"bellhop/internal/config"
@@ -21,7 +16,6 @@ import (
 	"bellhop/internal/datadir"
 	"bellhop/internal/metrics"
 	"bellhop/internal/onboarding"
-	"bellhop/internal/store/sqlite"
 )
 
 // errFindings makes a command exit with 1 after it has said why.
@@ -42,70 +36,9 @@ func (p Program) version() error {
 	return err
 }
 
-// verify is "bellhop verify". It reads beside a running process.
-func (p Program) verify(ctx context.Context, cfg *config.Verify) error {
-	if err := datadir.Check(cfg.DataDir); err != nil {
-		return err
-	}
-	path := filepath.Join(cfg.DataDir, storeFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: no sign-up was ever stored here", cfg.DataDir)
-	}
-	policy := onboarding.DefaultPolicy()
-	reader, err := sqlite.OpenReader(sqlite.Options{Path: path, Policy: policy})
-	if err != nil {
-		return err
-	}
-	report, err := onboarding.Verify(ctx, reader, policy)
-	if err = errors.Join(err, reader.Close()); err != nil {
-		return err
-	}
-	if cfg.JSON {
-		err = json.NewEncoder(p.Stdout).Encode(report)
-	} else {
-		err = p.printReport(report)
-	}
-	if err == nil && !report.OK {
-		return errFindings
-	}
-	return err
-}
-
-func (p Program) printReport(r onboarding.Report) error {
-	table := tabwriter.NewWriter(p.Stdout, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(table, "accepted\t%d\t\n", r.Accepted)
-	for _, s := range onboarding.States() {
-		if r.States[s] > 0 {
-			fmt.Fprintf(table, "%s\t%d\t\n", s, r.States[s])
-		}
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for _, list := range []struct {
-		title string
-		ids   []string
-	}{
-		{"LOST: owed, and not there", r.Lost}, {"DOUBLE: sent twice", r.Double},
-		{"STUCK: held by nobody, or left behind", r.Stuck},
-		{"unknown: the mail server may or may not have taken it", r.Unknown},
-		{"copies: sent once more after an unknown, same Message-ID", r.Copies},
-	} {
-		if len(list.ids) > 0 {
-			fmt.Fprintf(p.Stdout, "\n%s (%d)\n  %s\n", list.title, len(list.ids), strings.Join(list.ids, "\n  "))
-		}
-	}
-	verdict := "\nEvery mail is accounted for: none lost, none sent twice, none stuck."
-	if !r.OK {
-		verdict = "\nSomething is wrong. Please keep the data directory as it is and tell us."
-	}
-	_, err := fmt.Fprintln(p.Stdout, verdict)
-	return err
-}
-
 // deadList is "bellhop dead list".
 func (p Program) deadList(ctx context.Context, cfg *config.DeadList) error {
-	items, err := p.dead(ctx, cfg.DataDir)
+	items, err := p.dead(ctx, &cfg.Data)
 	if err != nil {
 		return err
 	}
@@ -135,38 +68,46 @@ func count(n int, word string) string {
 	return fmt.Sprintf("%d %s", n, word)
 }
 
-// dead asks the running process, or looks itself when none runs.
-func (p Program) dead(ctx context.Context, dir string) (items []deadItem, err error) {
-	err = call(ctx, dir, "GET", "/dead", nil, &items)
+// dead asks the running process, or looks itself when none has to be asked.
+func (p Program) dead(ctx context.Context, data *config.Data) (items []deadItem, err error) {
+	err = call(ctx, data, "GET", "/dead", nil, &items)
 	if !errors.Is(err, control.ErrNotRunning) {
 		return items, err
 	}
-	err = p.withRooms(ctx, dir, func(desk *deadDesk) error {
+	err = p.withDesk(ctx, data, func(desk *deadDesk) error {
 		items, err = desk.list(ctx)
 		return err
 	})
 	return items, err
 }
 
-// withRooms opens the files of a directory that no process holds.
-func (p Program) withRooms(ctx context.Context, path string, fn func(*deadDesk) error) error {
-	dir, err := datadir.OpenExisting(path)
+// withDesk opens store and queue for fn: the files of a directory that no
+// process holds, or what is in Redis beside those who use it.
+func (p Program) withDesk(ctx context.Context, data *config.Data, fn func(*deadDesk) error) (err error) {
+	r, err := newRooms(data, onboarding.DefaultPolicy(), metrics.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.DiscardHandler)
-	r, err := openRooms(ctx, dir, onboarding.DefaultPolicy(), metrics.New(), log)
-	if err != nil {
+	defer func() { err = errors.Join(err, r.close()) }()
+	if data.Local() {
+		if r.dir, err = datadir.OpenExisting(data.DataDir); err != nil {
+			return err
+		}
+	}
+	if err := r.openStore(ctx); err != nil {
 		return err
 	}
-	return errors.Join(fn(r.deadDesk(func(onboarding.Lane) {})), r.close())
+	if err := r.openQueue(ctx); err != nil {
+		return err
+	}
+	return fn(r.deadDesk(func(onboarding.Lane) {}))
 }
 
 // deadReplay is "bellhop dead replay".
 func (p Program) deadReplay(ctx context.Context, cfg *config.DeadReplay) error {
 	ids := cfg.IDs
 	if cfg.All {
-		items, err := p.dead(ctx, cfg.DataDir)
+		items, err := p.dead(ctx, &cfg.Data)
 		if err != nil {
 			return err
 		}
@@ -184,20 +125,20 @@ func (p Program) deadReplay(ctx context.Context, cfg *config.DeadReplay) error {
 		_, err := fmt.Fprintf(p.Stdout, "%d would be replayed.\n", len(ids))
 		return err
 	}
-	return p.settle(ctx, cfg.DataDir, "replay", ids)
+	return p.settle(ctx, &cfg.Data, "replay", ids)
 }
 
 // deadDiscard is "bellhop dead discard".
 func (p Program) deadDiscard(ctx context.Context, cfg *config.DeadDiscard) error {
-	return p.settle(ctx, cfg.DataDir, "discard", cfg.IDs)
+	return p.settle(ctx, &cfg.Data, "discard", cfg.IDs)
 }
 
 // settle replays or discards each id and says what could not be done.
-func (p Program) settle(ctx context.Context, dir, verb string, ids []string) error {
+func (p Program) settle(ctx context.Context, data *config.Data, verb string, ids []string) error {
 	var got receipt
-	err := call(ctx, dir, "POST", "/dead/"+verb, order{IDs: ids}, &got)
+	err := call(ctx, data, "POST", "/dead/"+verb, order{IDs: ids}, &got)
 	if errors.Is(err, control.ErrNotRunning) {
-		err = p.withRooms(ctx, dir, func(desk *deadDesk) error {
+		err = p.withDesk(ctx, data, func(desk *deadDesk) error {
 			do := desk.replay
 			if verb == "discard" {
 				do = desk.discard

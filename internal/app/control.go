@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"bellhop/internal/config"
 	"bellhop/internal/control"
 	"bellhop/internal/onboarding"
 )
@@ -86,10 +87,14 @@ func answer(w http.ResponseWriter, v any, err error) {
 	_ = json.NewEncoder(w).Encode(v) // whoever asked has gone
 }
 
-// call sends a request to the running process and decodes its answer. It
-// returns [control.ErrNotRunning] when there is none.
-func call(ctx context.Context, dir, method, path string, in, out any) error {
-	client, err := control.Dial(ctx, dir)
+// call sends a request to the running process that has the data to itself, and
+// decodes its answer. It returns [control.ErrNotRunning] when there is none, or
+// everybody can reach the data.
+func call(ctx context.Context, data *config.Data, method, path string, in, out any) error {
+	if !data.Local() {
+		return control.ErrNotRunning
+	}
+	client, err := control.Dial(ctx, data.DataDir)
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,13 @@ import (
 )
 
 // opsServer serves metrics and profiles, on a listener of its own: they say
-// too much about a process for the public one.
-func opsServer(m *metrics.Metrics, log *slog.Logger) *http.Server {
+// too much about a process for the public one. Whether it is well is there,
+// too, because a process without the web role has no other.
+func opsServer(m *metrics.Metrics, probes http.Handler, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Handler())
+	mux.Handle("GET /health", probes)
+	mux.Handle("GET /readyz", probes)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

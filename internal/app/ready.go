@@ -8,6 +8,10 @@ import (
 	"bellhop/internal/web"
 )
 
+// answerWithin bounds the questions behind one answer: balancers do not wait,
+// and a store that takes longer is no good to anybody.
+const answerWithin = 3 * time.Second
+
 // watchedFor is how long somebody who asks for the readiness is taken to ask
 // again: balancers ask every few seconds.
 const watchedFor = 30 * time.Second
@@ -26,8 +30,8 @@ type readiness struct {
 	told     chan struct{}             // buffered by one: somebody was told of the draining
 }
 
-func newReadiness(store, queue func(context.Context) error, notice time.Duration) *readiness {
-	return &readiness{store: store, queue: queue, web: true, notice: notice, told: make(chan struct{}, 1)}
+func newReadiness(store, queue func(context.Context) error, web bool, notice time.Duration) *readiness {
+	return &readiness{store: store, queue: queue, web: web, notice: notice, told: make(chan struct{}, 1)}
 }
 
 // Ready implements [web.Readiness].
@@ -41,6 +45,8 @@ func (r *readiness) Ready(ctx context.Context) web.Ready {
 	}
 	now := time.Now()
 	r.asked.Store(&now)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
 	if err := r.store(ctx); err != nil {
 		return web.Ready{Unavailable: true, Reason: "the store does not answer"}
 	}

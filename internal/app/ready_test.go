@@ -25,13 +25,30 @@ func TestReadiness(t *testing.T) {
 		{"nothing goes without the store", broken, works, true, web.Ready{Unavailable: true, Reason: "the store does not answer"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := newReadiness(test.store, test.queue, time.Second)
-			r.web = test.web
+			r := newReadiness(test.store, test.queue, test.web, time.Second)
 			if got := r.Ready(t.Context()); got != test.want {
 				t.Errorf("Ready = %+v, want %+v", got, test.want)
 			}
 		})
 	}
+}
+
+// A store that hangs is one that does not answer, and is found out in time.
+func TestReadinessIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hangs := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		works := func(context.Context) error { return nil }
+		began := time.Now()
+		if got := newReadiness(hangs, works, true, time.Second).Ready(t.Context()); !got.Unavailable {
+			t.Errorf("Ready = %+v, want unavailable", got)
+		}
+		if got := newReadiness(works, hangs, true, time.Second).Ready(t.Context()); !got.Degraded {
+			t.Errorf("Ready = %+v, want degraded", got)
+		}
+		if took := time.Since(began); took != 2*answerWithin {
+			t.Errorf("two answers took %v, want %v each", took, answerWithin)
+		}
+	})
 }
 
 // C1.13: whoever watches the readiness learns of the end before the door is
@@ -54,7 +71,7 @@ func TestReadinessIsTakenBackFirst(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				works := func(context.Context) error { return nil }
-				r := newReadiness(works, works, notice)
+				r := newReadiness(works, works, true, notice)
 				if test.askedAgo > 0 {
 					r.Ready(t.Context())
 					<-time.After(test.askedAgo)

@@ -5,65 +5,105 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
-	"bellhop/internal/bus"
 	"bellhop/internal/config"
 	"bellhop/internal/datadir"
 	"bellhop/internal/metrics"
 	"bellhop/internal/onboarding"
-	"bellhop/internal/queue/embedded"
-	"bellhop/internal/sqlitedb"
-	"bellhop/internal/store/sqlite"
+	"bellhop/internal/queue"
+	"bellhop/internal/signup"
+	"bellhop/internal/token"
 )
 
-// The files in a data directory.
-const (
-	storeFile  = "store.db"
-	busFile    = "bus.db"
-	mailboxDir = "mailbox"
-)
-
-// rooms are the parts of a process that hold files open.
-type rooms struct {
-	dir   *datadir.Dir
-	store *sqlite.Store
-	bus   *bus.Bus
-	queue *embedded.Queue
+// store is what a process needs of whatever keeps people and mails.
+type store interface {
+	signup.Store
+	onboarding.Ledger
+	token.Keys
+	// Ping tells whether the store takes writes now.
+	Ping(ctx context.Context) error
+	// Close closes the store. Calling it twice is harmless.
+	Close() error
 }
 
-// openRooms opens the store and the bus of a held directory, and recovers what
-// the last process left behind. The bus of a process's own lanes need not wait
-// for the disk: the ledger relays again what a power cut takes. It takes the
-// directory over, also when it fails.
-func openRooms(ctx context.Context, dir *datadir.Dir, policy onboarding.Policy, m *metrics.Metrics, log *slog.Logger) (_ *rooms, err error) {
-	r := &rooms{dir: dir}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, r.close())
-		}
-	}()
-	r.store, err = sqlite.Open(sqlite.Options{
-		Path: dir.Path(storeFile), Policy: policy, Logger: log,
-		AfterCommit: func(g sqlitedb.Group) { m.Commit("store", g.Callers, g.Commit) },
-		AfterSync:   func(took time.Duration) { m.Sync("store", took) },
-	})
-	if err != nil {
-		return nil, err
+// broker is what a process needs of whatever carries its messages.
+type broker interface {
+	queue.Queue
+	queue.DeadLetterer
+	queue.Counter
+}
+
+// failing is a store or a broker that can fail for good: nothing may be
+// written after a commit has failed, and a new process recovers from what is
+// on disk. One outside of the process comes back by itself and is none.
+type failing interface {
+	// Failed is closed when it has failed.
+	Failed() <-chan struct{}
+	// Err is why.
+	Err() error
+}
+
+// watcher is a store that other processes change, too.
+type watcher interface {
+	// Watch tells of mails made due by others until ctx ends, and returns nil
+	// then. It gets over outages by itself.
+	Watch(ctx context.Context, notify func(onboarding.Lane)) error
+}
+
+// rooms are the parts of a process that hold files or connections open. What
+// is not needed is not opened, and nil.
+type rooms struct {
+	data    *config.Data
+	policy  onboarding.Policy
+	metrics *metrics.Metrics
+	log     *slog.Logger
+	// announce tells that relays are in other processes, which must be told
+	// of sign-ups.
+	announce bool
+
+	redis links
+	dir   *datadir.Dir
+	store store
+	queue broker
+}
+
+// newRooms makes rooms in which nothing is open yet but ways to Redis, where
+// the settings name one. These have connected to nothing.
+func newRooms(data *config.Data, policy onboarding.Policy, m *metrics.Metrics, log *slog.Logger) (*rooms, error) {
+	r := &rooms{data: data, policy: policy, metrics: m, log: log}
+	var err error
+	r.redis, err = newLinks(data, m)
+	return r, err
+}
+
+// openStore opens the store that the settings name. An embedded one recovers
+// what the last process left behind; its directory must be held.
+func (r *rooms) openStore(ctx context.Context) (err error) {
+	if r.data.Store.Embedded() {
+		r.store, err = r.embeddedStore()
+	} else {
+		r.store, err = r.redisStore(ctx)
 	}
-	r.bus, err = bus.Open(bus.Options{
-		Path: dir.Path(busFile), Durability: sqlitedb.Normal, Logger: log,
-		AfterCommit: func(g sqlitedb.Group) { m.Commit("bus", g.Callers, g.Commit) },
-	})
-	if err != nil {
-		return nil, err
+	return err
+}
+
+// openQueue opens the queue that the settings name, with a queue for each
+// lane. The directory of an embedded one must be held.
+func (r *rooms) openQueue(ctx context.Context) (err error) {
+	if r.data.Queue.Embedded() {
+		r.queue, err = r.embeddedQueue(ctx)
+	} else {
+		r.queue, err = r.redisQueue(ctx)
 	}
-	r.queue = embedded.New(r.bus)
-	var names []string
+	return err
+}
+
+// laneQueues are the names of the lanes' queues.
+func laneQueues() (names []string) {
 	for _, lane := range onboarding.Lanes() {
 		names = append(names, lane.Queue())
 	}
-	return r, r.queue.EnsureQueues(ctx, names...)
+	return names
 }
 
 // close closes what is open, the queue first.
@@ -72,31 +112,45 @@ func (r *rooms) close() error {
 	if r.queue != nil {
 		errs = append(errs, r.queue.Close(context.Background()))
 	}
-	if r.bus != nil {
-		errs = append(errs, r.bus.Close())
-	}
 	if r.store != nil {
 		errs = append(errs, r.store.Close())
 	}
-	return errors.Join(append(errs, r.dir.Close())...)
+	errs = append(errs, r.redis.close())
+	if r.dir != nil {
+		errs = append(errs, r.dir.Close())
+	}
+	return errors.Join(errs...)
 }
 
-// watch ends the process when a database has failed: after a failed commit
-// nothing may be written, and a restart recovers from what is on disk.
+// watch ends the process when a database of its own has failed.
 func (r *rooms) watch(ctx context.Context, drain <-chan struct{}) error {
+	store, _ := r.store.(failing)
+	queue, _ := r.queue.(failing)
 	select {
-	case <-r.store.Failed():
-		return fmt.Errorf("the store: %w", r.store.Err())
-	case <-r.bus.Failed():
-		return fmt.Errorf("the queue: %w", r.bus.Err())
+	case <-failed(store):
+		return fmt.Errorf("the store: %w", store.Err())
+	case <-failed(queue):
+		return fmt.Errorf("the queue: %w", queue.Err())
 	case <-drain:
 	case <-ctx.Done():
 	}
 	return nil
 }
 
-// queueAnswers tells whether the queue can be used.
+// failed is closed when f has failed; nil, and so never ready, if f is nil.
+func failed(f failing) <-chan struct{} {
+	if f == nil {
+		return nil
+	}
+	return f.Failed()
+}
+
+// queueAnswers tells whether the queue can be used. A process without one
+// needs none.
 func (r *rooms) queueAnswers(ctx context.Context) error {
+	if r.queue == nil {
+		return nil
+	}
 	_, _, err := r.queue.Depth(ctx, onboarding.Urgent.Queue())
 	return err
 }
@@ -107,5 +161,6 @@ func policyOf(cfg *config.Serve) onboarding.Policy {
 	p.Retry = cfg.MailRetry
 	p.Expiry = cfg.MailExpiry
 	p.UnknownPause = cfg.UnknownPause
+	p.Retention = cfg.MailRetention
 	return p
 }

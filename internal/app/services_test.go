@@ -11,6 +11,7 @@ import (
 	"bellhop/internal/lifecycle"
 	"bellhop/internal/lifecycle/lifecycletest"
 	"bellhop/internal/onboarding"
+	"bellhop/internal/redistest"
 
 	"go.uber.org/goleak"
 )
@@ -21,7 +22,55 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // is, and leaves nothing behind.
 func TestServicesStop(t *testing.T) {
 	h, post := newHouse(t)
-	for _, name := range []string{"databases", "heartbeat", "control", "relay", "sender", "ops", "web", "readiness"} {
+	stressServices(t, h, post, "databases", "heartbeat", "control", "relay", "sender", "ops", "web", "readiness")
+}
+
+// The same with everything in Redis. There is nothing for commands to ask the
+// process for.
+func TestServicesStopWithRedis(t *testing.T) {
+	server := redistest.Start(t, redistest.Options{})
+	h, post := newHouse(t, "--store", server.URL(0), "--queue", "redis")
+	stressServices(t, h, post, "databases", "heartbeat", "relay", "watch", "sender", "ops", "web", "readiness")
+}
+
+// What the roles of a process do not need is not there.
+func TestServicesOfRoles(t *testing.T) {
+	server := redistest.Start(t, redistest.Options{})
+	for roles, want := range map[string][]string{
+		"web":              {"databases", "heartbeat", "ops", "web", "readiness"},
+		"relay":            {"databases", "heartbeat", "relay", "watch", "ops", "readiness"},
+		"sender":           {"databases", "heartbeat", "sender", "ops", "readiness"},
+		"web,relay,sender": {"databases", "heartbeat", "relay", "watch", "sender", "ops", "web", "readiness"},
+	} {
+		h, _ := newHouse(t, "--store", server.URL(0), "--queue", "redis", "--roles", roles,
+			"--smtp", "smtp://localhost", "--public-url", "http://a.example")
+		if got := names(h.services()); !slices.Equal(got, want) {
+			t.Errorf("%s: services %v, want %v", roles, got, want)
+		}
+		if h.dir != nil || (h.queue == nil) != (roles == "web") {
+			t.Errorf("%s: directory %v, queue %v", roles, h.dir, h.queue)
+		}
+	}
+	h, _ := newHouse(t, "--store", server.URL(0), "--roles", "relay,sender", "--smtp", "smtp://localhost", "--public-url", "http://a.example")
+	if got, want := names(h.services()), []string{"databases", "heartbeat", "control", "relay", "watch", "sender", "ops", "readiness"}; !slices.Equal(got, want) {
+		t.Errorf("with an embedded queue: services %v, want %v", got, want)
+	}
+}
+
+func names(services []lifecycle.Service) (names []string) {
+	for _, s := range services {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// stressServices stops each of a process's services, which must be these, at
+// any moment.
+func stressServices(t *testing.T, h *house, post post, want ...string) {
+	if got := names(h.services()); !slices.Equal(got, want) {
+		t.Fatalf("services %v, want %v", got, want)
+	}
+	for _, name := range want {
 		t.Run(name, func(t *testing.T) {
 			lifecycletest.Stress(t, func(t *testing.T) lifecycle.Service {
 				h.renew(t, post)
@@ -33,9 +82,9 @@ func TestServicesStop(t *testing.T) {
 }
 
 // newHouse builds a process in a directory of its own, without running it.
-func newHouse(t *testing.T) (*house, post) {
+func newHouse(t *testing.T, args ...string) (*house, post) {
 	t.Helper()
-	in, err := config.Parse([]string{"serve", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, nil)
+	in, err := config.Parse(append([]string{"serve", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"}, args...), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +109,13 @@ func newHouse(t *testing.T) (*house, post) {
 func (h *house) renew(t *testing.T, post post) {
 	t.Helper()
 	for _, l := range []net.Listener{h.front, h.ops, h.control} {
-		_ = l.Close() // a service may have closed it
+		if l != nil {
+			_ = l.Close() // a service may have closed it
+		}
 	}
 	if err := errors.Join(h.listen(), h.buildSender(t.Context(), post)); err != nil {
 		t.Fatal(err)
 	}
 	h.relay = onboarding.NewRelay(h.store, h.queue, h.policy, h.self, h.log)
-	h.web = newReadiness(h.store.Ping, h.queueAnswers, h.cfg.DrainTimeout/5)
+	h.ready = h.newReadiness()
 }

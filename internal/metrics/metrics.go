@@ -91,7 +91,8 @@ func (m *Metrics) Attempt(a onboarding.Attempt) {
 	}
 }
 
-// Commit takes one commit of a database ("store" or "bus").
+// Commit takes one commit of a database: "store" or "bus", or "queue" for one in
+// Redis. There it is a group of steps, and took includes the way and the disk.
 func (m *Metrics) Commit(database string, callers int, took time.Duration) {
 	m.groupSize.WithLabelValues(database).Observe(float64(callers))
 	m.groupTime.WithLabelValues(database).Observe(took.Seconds())

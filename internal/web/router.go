@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -42,6 +43,21 @@ func New(c Config) (http.Handler, error) {
 	r.NoRoute(d.handle(func(*gin.Context) error { return errNoPage }))
 	r.NoMethod(d.handle(func(*gin.Context) error { return errMethod }))
 	d.route(r)
+	return r, nil
+}
+
+// Probes returns the handler of /health and /readyz alone, for a listener that
+// only operators and their tools reach.
+func Probes(readiness Readiness, log *slog.Logger) (http.Handler, error) {
+	d := &desk{Config: Config{Readiness: readiness, Log: log}}
+	var err error
+	if d.pages, err = parsePages(loadAssets()); err != nil {
+		return nil, err
+	}
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.GET("/health", d.handle(d.health))
+	r.GET("/readyz", d.handle(d.readyz))
 	return r, nil
 }
 

@@ -1,0 +1,60 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"bellhop/internal/config"
+)
+
+// greet says where everything is, in one write: whoever waits for it reads all
+// of it or nothing.
+func (p Program) greet(h *house) {
+	_, _ = io.WriteString(p.Stdout, h.greeting()) // nobody may be looking
+}
+
+func (h *house) greeting() string {
+	var b strings.Builder
+	say := func(what string, where any) { fmt.Fprintf(&b, "  %-9s %v\n", what, where) }
+	b.WriteString("Bellhop is ready.\n\n")
+	if h.handler != nil {
+		say("Sign up", h.publicURL.String()+"/createUser")
+	}
+	if !h.cfg.Roles.All() {
+		say("Roles", h.cfg.Roles)
+	}
+	if h.sender != nil {
+		say(h.mailsTo())
+	}
+	if h.handler != nil && h.cfg.PublicURL != "" {
+		say("Listens", "http://"+h.front.Addr().String())
+	}
+	if h.dir != nil {
+		say("Data", h.dir.Path(""))
+	}
+	if h.redis.store != nil {
+		say("Store", h.cfg.Store)
+	}
+	if h.redis.queue != nil && h.queue != nil {
+		say("Queue", h.cfg.QueueLocation())
+	}
+	if h.ops != nil {
+		say("Metrics", "http://"+h.ops.Addr().String()+"/metrics")
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+// mailsTo says where mails go.
+func (h *house) mailsTo() (what string, where any) {
+	switch {
+	case h.cfg.MailboxPage():
+		return "Mailbox", h.publicURL.String() + "/mailbox (mails stay here until --smtp names a mail server)"
+	case h.cfg.SMTP.Mailbox() && !h.cfg.Roles.Has(config.Web):
+		return "Mailbox", h.dir.Path(mailboxDir) + " (its page is off: this process has not the role web)"
+	case h.cfg.SMTP.Mailbox():
+		return "Mailbox", h.dir.Path(mailboxDir) + " (its page is off: see --mailbox-public)"
+	}
+	return "Mails to", h.cfg.SMTP
+}
