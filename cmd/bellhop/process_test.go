@@ -63,13 +63,13 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	p := start(ts, s.environ, args)
 	s.processes[name] = p
-	url := p.reached(ts)
+	url, ready := p.reached(ts)
 	switch {
-	case neg && url != "":
+	case neg && ready:
 		ts.Fatalf("it started, at %s", url)
 	case neg:
 		p.show(ts)
-	case url == "":
+	case !ready:
 		p.show(ts)
 		ts.Fatalf("it ended (%v) before it was ready", p.cmd.ProcessState)
 	default:
@@ -100,22 +100,23 @@ func start(ts *testscript.TestScript, environ, args []string) *process {
 	return p
 }
 
-// reached waits until the process is ready, and returns where; or until it has
-// ended, and returns "".
-func (p *process) reached(ts *testscript.TestScript) string {
+// reached waits until the process is ready, and returns where it answers people,
+// "" for nowhere; or until it has ended.
+func (p *process) reached(ts *testscript.TestScript) (url string, ready bool) {
 	limit := time.After(patience)
 	for {
-		if greeting := p.out.String(); strings.HasSuffix(greeting, "\n\n") && strings.Contains(greeting, "  Data ") {
-			found := listens.FindStringSubmatch(greeting)
-			if found == nil {
-				found = signUpPage.FindStringSubmatch(greeting)
+		if greeting := p.out.String(); strings.Count(greeting, "\n\n") == 2 {
+			for _, address := range []*regexp.Regexp{listens, signUpPage} {
+				if found := address.FindStringSubmatch(greeting); found != nil {
+					return strings.Replace(found[1], "localhost", "127.0.0.1", 1), true
+				}
 			}
-			return strings.Replace(found[1], "localhost", "127.0.0.1", 1)
+			return "", true
 		}
 		select {
 		case <-p.out.more:
 		case <-p.ended:
-			return ""
+			return "", false
 		case <-limit:
 			p.kill()
 			ts.Fatalf("after %v it neither runs nor has ended; it said:\n%s%s", patience, &p.out, &p.err)

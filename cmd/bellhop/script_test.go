@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
+
+	"bellhop/internal/redistest"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -31,9 +34,11 @@ func TestMain(m *testing.M) {
 //
 //	serve [-name N] [KEY=VALUE...] [flags...]
 //		starts "bellhop serve" on a free port of loopback, waits until it is
-//		ready, and sets $URL to where it is ($URL_N with a name). Its data is in
-//		$WORK/data. What it said is there for stdout and stderr. With ! it must end
-//		before it is ready.
+//		ready, and sets $URL to where people reach it ($URL_N with a name; to nothing
+//		without the role web). Its data is in $WORK/data. What it said is there for
+//		stdout and stderr. With ! it must end before it is ready.
+//	settings KEY=VALUE...
+//		sets variables for all that follows, serve and await included.
 //	signal [-name N] SIGNAL
 //		sends TERM, INT, KILL, STOP or CONT to it.
 //	says [-name N] PATTERN
@@ -62,6 +67,14 @@ func TestMain(m *testing.M) {
 //		-accept it takes the mail at the dot first. "smtp fault none" ends that.
 //	smtp at STEP
 //		waits until the fault is met.
+//	redis [-name N] start [-sync always|everysec] [-password P] [-tls] [-of NAME] [LINE...]
+//		runs a Redis at $REDIS, a URL with its password; $REDIS_ADDR is its host and
+//		port, $REDIS_CA its certificates ($REDIS_N and so on with a name). It keeps
+//		nothing on disk unless it is told to sync; -of makes it a replica of another;
+//		each LINE is one more of its redis.conf.
+//	redis [-name N] kill | restart | pause | resume | do ARG...
+//		ends it at once, starts it again at the same address with what it kept,
+//		makes it hang, and has its answer to a command for stdout.
 //	sql FILE STATEMENT
 //		changes a database file behind Bellhop's back.
 func TestScripts(t *testing.T) {
@@ -73,6 +86,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve":      serve,
+			"settings":   settings,
 			"signal":     sendSignal,
 			"says":       says,
 			"end":        end,
@@ -81,6 +95,7 @@ func TestScripts(t *testing.T) {
 			"eventually": eventually,
 			"await":      await,
 			"smtp":       smtp,
+			"redis":      redis,
 			"sql":        execute,
 		},
 	})
@@ -92,6 +107,8 @@ type stage struct {
 	processes map[string]*process
 	browser   *http.Client
 	mails     *mailServer
+	redis     map[string]*redistest.Server
+	t         testing.TB
 	last      string // what a command had for stdout, for capture
 }
 
@@ -109,6 +126,8 @@ func setup(env *testscript.Env) error {
 		processes: map[string]*process{},
 		browser:   &http.Client{Transport: &http.Transport{}, CheckRedirect: stay, Jar: jar, Timeout: patience},
 		mails:     &mailServer{},
+		redis:     map[string]*redistest.Server{},
+		t:         testOf(env),
 	}
 	env.Values[stageKey{}] = s
 	env.Defer(func() {
@@ -122,6 +141,18 @@ func setup(env *testscript.Env) error {
 }
 
 func stageOf(ts *testscript.TestScript) *stage { return ts.Value(stageKey{}).(*stage) }
+
+func settings(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: settings KEY=VALUE...")
+	}
+	s := stageOf(ts)
+	for _, entry := range args {
+		key, value, _ := strings.Cut(entry, "=")
+		ts.Setenv(key, value)
+	}
+	s.environ = append(s.environ, args...) // the last one of a key counts
+}
 
 // show has a text for stdout and capture.
 func (s *stage) show(ts *testscript.TestScript, text string) {
