@@ -1,11 +1,17 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"bellhop/internal/config"
 	"bellhop/internal/lifecycle"
@@ -54,6 +60,50 @@ func TestServicesOfRoles(t *testing.T) {
 	h, _ := newHouse(t, "--store", server.URL(0), "--roles", "relay,sender", "--smtp", "smtp://localhost", "--public-url", "http://a.example")
 	if got, want := names(h.services()), []string{"databases", "heartbeat", "control", "relay", "watch", "sender", "ops", "readiness"}; !slices.Equal(got, want) {
 		t.Errorf("with an embedded queue: services %v, want %v", got, want)
+	}
+}
+
+// A process that answers people tells those that relay of each sign-up.
+func TestSignUpsAreAnnounced(t *testing.T) {
+	server := redistest.Start(t, redistest.Options{})
+	in := []string{"--store", server.URL(0), "--queue", "redis", "--smtp", "smtp://localhost", "--public-url", "http://a.example", "--roles"}
+	web, _ := newHouse(t, append(in, "web")...)
+	relay, _ := newHouse(t, append(in, "relay")...)
+	told := make(chan onboarding.Lane, 1)
+	ctx, stop := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer stop()
+	watching.Go(func() {
+		err := relay.store.(watcher).Watch(ctx, func(lane onboarding.Lane) {
+			select {
+			case told <- lane:
+			default:
+			}
+		})
+		if err != nil {
+			t.Errorf("Watch = %v, want nil", err)
+		}
+	})
+	again, limit := time.NewTicker(50*time.Millisecond), time.After(time.Minute)
+	defer again.Stop()
+	for { // it may not be listening yet
+		form := httptest.NewRequest("POST", "/createUser", strings.NewReader("first=Ada&email=ada%40example.com"))
+		form.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		answer := httptest.NewRecorder()
+		if web.handler.ServeHTTP(answer, form); answer.Code != http.StatusAccepted {
+			t.Fatalf("sign-up: %d %s", answer.Code, answer.Body)
+		}
+		select {
+		case lane := <-told:
+			if lane != onboarding.Urgent {
+				t.Errorf("told of the lane %q", lane)
+			}
+			return
+		case <-again.C:
+		case <-limit:
+			t.Fatal("nobody told of the sign-ups")
+		}
 	}
 }
 
