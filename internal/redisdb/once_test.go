@@ -57,15 +57,6 @@ func clustered(t *testing.T) behindProxy {
 	return behindProxy{cluster.URL(), server, proxy}
 }
 
-func must(t testing.TB, server *redistest.Server, command ...string) string {
-	t.Helper()
-	answer, err := server.Do(command...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer
-}
-
 // Whatever happens to a connection, a step is made once at most: nothing is
 // repeated by anybody but the caller.
 func TestNothingIsRepeated(t *testing.T) {

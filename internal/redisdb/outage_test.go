@@ -129,16 +129,13 @@ func TestKillUnderLoad(t *testing.T) {
 
 // A full server refuses a step as a whole, but for those that may need memory.
 func TestFullMemory(t *testing.T) {
-	server := redistest.Start(t, redistest.Options{Config: []string{"maxmemory 4mb", "maxmemory-policy noeviction"}})
+	server := redistest.Start(t, redistest.Options{})
 	tag := tagOf(t, server, slow)
 	half := redisdb.NewScript("half", "#!lua\nlocal n = redis.call('GET', KEYS[1] .. ':read') redis.call('SET', KEYS[1] .. ':half', '1') return n")
 	flagless := redisdb.NewScript("flagless", "#!lua\nreturn 1")
 	mustRun(t, tag, half)
 	mustRun(t, tag, flagless)
-	fill(t, server)
-	if _, err := server.Do("DEL", tagName+":half"); err != nil {
-		t.Fatal(err)
-	}
+	must(t, server, "DEL", tagName+":half")
 	fill(t, server)
 	for _, script := range []*redisdb.Script{half, flagless} {
 		_, err := tag.Run(t.Context(), script, redisdb.Answered)
@@ -147,8 +144,8 @@ func TestFullMemory(t *testing.T) {
 			t.Errorf("want OOM, got %v", err)
 		}
 	}
-	if text, err := server.Do("GET", tagName+":half"); err != nil || text != "" {
-		t.Errorf("a part of the step was made: %q, %v", text, err)
+	if text := must(t, server, "GET", tagName+":half"); text != "" {
+		t.Errorf("a part of the step was made: %q", text)
 	}
 	if reply := mustRun(t, tag, countFull, "n"); reply != int64(1) {
 		t.Errorf("a script with allow-oom: got %v", reply)
@@ -156,26 +153,14 @@ func TestFullMemory(t *testing.T) {
 	if reply := mustRun(t, tag, read, "n"); reply != "1" {
 		t.Errorf("a script that only reads: got %v", reply)
 	}
-	if _, err := server.Do("CONFIG", "SET", "maxmemory", "64mb"); err != nil {
-		t.Fatal(err)
-	}
+	must(t, server, "CONFIG", "SET", "maxmemory", "64mb")
 	mustRun(t, tag, half)
 }
 
-// fill writes until memory is full.
+// fill lets a server's memory be full until it is given more.
 func fill(t *testing.T, server *redistest.Server) {
 	t.Helper()
-	for i := range 1000 {
-		if _, err := server.Do("APPEND", "fill", strings.Repeat("x", 100_000)); err != nil {
-			if !strings.Contains(err.Error(), "OOM") {
-				t.Fatal(err)
-			}
-			return
-		}
-		if i == 999 {
-			t.Fatal("memory does not fill")
-		}
-	}
+	must(t, server, "CONFIG", "SET", "maxmemory", "100kb", "maxmemory-policy", "noeviction")
 }
 
 // A server that has become a replica takes no writes until it is a master again.
@@ -184,9 +169,7 @@ func TestReadOnly(t *testing.T) {
 	tag := tagOf(t, server, slow)
 	mustRun(t, tag, count, "n")
 	host, port, _ := strings.Cut(master.Addr(), ":")
-	if _, err := server.Do("REPLICAOF", host, port); err != nil {
-		t.Fatal(err)
-	}
+	must(t, server, "REPLICAOF", host, port)
 	server.WaitReplica()
 	_, err := tag.Run(t.Context(), count, redisdb.Answered, "n")
 	unavailable(t, "a write to a replica", err)
@@ -237,13 +220,24 @@ func TestTooManyConnections(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	first := tagOf(t, server, slow)
 	mustRun(t, first, echo)
-	if _, err := server.Do("CONFIG", "SET", "maxclients", "1"); err != nil {
-		t.Fatal(err)
-	}
+	must(t, server, "CONFIG", "SET", "maxclients", "1")
 	second := tagOf(t, server, slow)
 	_, err := second.Run(t.Context(), echo, redisdb.Answered)
 	unavailable(t, "a connection too many", err)
 	mustRun(t, first, echo)
+}
+
+// follows waits until a server counts its replica, which is when that has first
+// told what it has.
+func follows(t *testing.T, tag *redisdb.Tag) (facts redisdb.Facts) {
+	t.Helper()
+	eventually(t, "the replica to be counted", func() (err error) {
+		if facts, err = tag.Facts(t.Context()); err == nil && facts.Replicas != 1 {
+			err = fmt.Errorf("%d are", facts.Replicas)
+		}
+		return err
+	})
+	return facts
 }
 
 func TestFacts(t *testing.T) {
@@ -259,19 +253,13 @@ func TestFacts(t *testing.T) {
 	}
 	replica := redistest.Start(t, redistest.Options{ReplicaOf: server, Config: []string{"no-appendfsync-on-rewrite yes"}})
 	replica.WaitReplica()
-	if got, err = tag.Facts(t.Context()); err != nil || got.Replicas != 1 {
-		t.Errorf("with one replica: %+v, %v", got, err)
-	}
+	follows(t, tag)
 	got, err = tagOf(t, replica, slow).Facts(t.Context())
 	if err != nil || got.Role != "slave" || got.AOF || !got.NoSyncOnRewrite || got.Snapshots != "" {
 		t.Errorf("of a replica without persistence: %+v, %v", got, err)
 	}
 	// A hosted server keeps its settings to itself.
-	for _, rule := range []string{"nopass", "-config"} {
-		if _, err := server.Do("ACL", "SETUSER", "default", rule); err != nil {
-			t.Fatal(err)
-		}
-	}
+	must(t, server, "ACL", "SETUSER", "default", "-config")
 	if got, err = tag.Facts(t.Context()); err != nil || got.Sync != "" || got.Snapshots != "" || !got.AOF {
 		t.Errorf("of a server that tells no settings: %+v, %v", got, err)
 	}

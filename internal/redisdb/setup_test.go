@@ -55,10 +55,7 @@ func tagOf(t testing.TB, server *redistest.Server, timeout time.Duration) *redis
 // counted is how often count has run with this argument.
 func counted(t testing.TB, server *redistest.Server, name string) int {
 	t.Helper()
-	text, err := server.Do("GET", tagName+":"+name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := must(t, server, "GET", tagName+":"+name)
 	if text == "" {
 		return 0
 	}
@@ -113,4 +110,14 @@ func unavailable(t testing.TB, what string, err error) {
 	if !errors.Is(err, redisdb.ErrUnavailable) {
 		t.Errorf("%s: want ErrUnavailable, got %v", what, err)
 	}
+}
+
+// must asks a server for what cannot fail.
+func must(t testing.TB, server *redistest.Server, command ...string) string {
+	t.Helper()
+	answer, err := server.Do(command...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
 }
