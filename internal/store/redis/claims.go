@@ -27,17 +27,18 @@ func (s *Store) claim(ctx context.Context, c onboarding.Claim) (onboarding.Held,
 	if err != nil {
 		return onboarding.Held{}, onboarding.ErrRefused // no mail has such an id
 	}
-	variant, err := onboarding.ChooseVariant(purpose)
-	if err != nil {
-		return onboarding.Held{}, err
-	}
+	variant, nameless := onboarding.ChooseVariant(purpose)
 	v, err := s.run(ctx, s.steps.claim, redisdb.Answered,
 		string(c.Mail), c.Gen, string(c.Holder), c.Op, string(variant), s.policy.MaxClaims)
 	if err != nil {
 		return onboarding.Held{}, err
 	}
 	r := newReply(v)
-	if err := decided(r.text()); err != nil {
+	word := r.text()
+	if word == "nameless" {
+		return onboarding.Held{}, nameless
+	}
+	if err := decided(word); err != nil {
 		return onboarding.Held{}, err
 	}
 	h := onboarding.Held{Claim: c, State: onboarding.State(r.text()), Variant: onboarding.Variant(r.text())}

@@ -22,40 +22,52 @@ func inspect(url string) (faults []string) {
 	options.Protocol = 2
 	client := goredis.NewClient(options)
 	defer client.Close()
-	d := &database{client: client, want: map[string]map[string]string{}, counts: map[string]int{}}
+	d := &database{client: client, rows: map[string]map[string]string{}, want: map[string]map[string]string{}, states: map[string]int{}}
 	keys := d.list("KEYS", "{bellhop}:*")
+	d.counts = d.hash("{bellhop}:counts")
 	for _, key := range keys {
 		if n, ok := strings.CutPrefix(key, "{bellhop}:mail:"); ok {
-			d.expect(n, d.hash(key))
+			d.rows[n] = d.hash(key)
+			d.expect(n, d.rows[n])
 		}
 	}
 	for _, key := range keys {
 		name := strings.TrimPrefix(key, "{bellhop}:")
-		kind, _, _ := strings.Cut(name, ":")
+		kind, rest, _ := strings.Cut(name, ":")
 		switch kind {
 		case "due", "queued", "expiring", "unknown", "dead", "held":
 			d.compare(name, d.pairs("ZRANGE", key, "0", "-1", "WITHSCORES"))
+		case "attempts":
+			d.demand(d.rows[rest] != nil, "%s is there, and the mail is not", name)
 		}
 	}
 	for name := range d.want {
-		d.faults = append(d.faults, name+" is not there")
+		d.demand(false, "%s is not there", name)
 	}
 	d.compareCounts()
+	d.compareLogs()
+	d.comparePeople(keys)
 	return d.faults
 }
 
 type database struct {
 	client *goredis.Client
+	rows   map[string]map[string]string // number → row
 	want   map[string]map[string]string // structure → number → score
-	counts map[string]int
+	states map[string]int               // how many rows are in each
+	counts map[string]string
 	faults []string
+}
+
+func (d *database) demand(fits bool, format string, args ...any) {
+	if !fits {
+		d.faults = append(d.faults, fmt.Sprintf(format, args...))
+	}
 }
 
 func (d *database) list(args ...any) []string {
 	values, err := d.client.Do(context.Background(), args...).StringSlice()
-	if err != nil {
-		d.faults = append(d.faults, err.Error())
-	}
+	d.demand(err == nil, "%v: %v", args, err)
 	return values
 }
 
@@ -79,7 +91,7 @@ func (d *database) put(structure, n, score string) {
 // expect notes where a row must be found.
 func (d *database) expect(n string, row map[string]string) {
 	state := row["state"]
-	d.counts[state]++
+	d.states[state]++
 	switch state {
 	case "due", "queued":
 		d.put(state+":"+row["lane"], n, row["at"])
@@ -95,31 +107,89 @@ func (d *database) expect(n string, row map[string]string) {
 	case "failed", "expired":
 		d.put("dead", n, row["dead"])
 	case "sent", "cancelled", "suppressed", "purged":
-		if row["dead"] != "" || row["at"] != "" || row["ended"] == "" {
-			d.faults = append(d.faults, fmt.Sprintf("mail %s is %s and has %v", n, state, row))
-		}
+		d.demand(row["dead"] == "" && row["at"] == "" && row["ended"] != "", "mail %s is %s and has %v", n, state, row)
 	default:
-		d.faults = append(d.faults, fmt.Sprintf("mail %s is in state %q", n, state))
+		d.demand(false, "mail %s is in state %q", n, state)
 	}
 }
 
 func (d *database) compare(structure string, got map[string]string) {
-	if !maps.Equal(d.want[structure], got) {
-		d.faults = append(d.faults, fmt.Sprintf("%s holds %v, want %v", structure, got, d.want[structure]))
-	}
+	d.demand(maps.Equal(d.want[structure], got), "%s holds %v, want %v", structure, got, d.want[structure])
 	delete(d.want, structure)
 }
 
 func (d *database) compareCounts() {
-	counts := d.hash("{bellhop}:counts")
 	bits, err := d.client.BitCount(context.Background(), "{bellhop}:purged", nil).Result()
-	if err != nil {
-		d.faults = append(d.faults, err.Error())
-	}
-	d.counts["purged"] += int(bits)
+	d.demand(err == nil, "count the purged: %v", err)
+	gone := int(bits)
+	d.demand(d.counts["accepted"] == strconv.Itoa(len(d.rows)+gone) || len(d.rows)+gone == 0,
+		"%q are counted as accepted, there are %d, and %d were purged", d.counts["accepted"], len(d.rows), gone)
+	d.states["purged"] += gone
 	for _, state := range []string{"sending", "committing", "sent", "unknown", "failed", "cancelled", "expired", "suppressed", "purged"} {
-		if got := counts[state]; got != strconv.Itoa(d.counts[state]) && (got != "" || d.counts[state] != 0) {
-			d.faults = append(d.faults, fmt.Sprintf("%s are counted as %q, and there are %d", state, got, d.counts[state]))
+		got := d.counts[state]
+		d.demand(got == strconv.Itoa(d.states[state]) || got == "" && d.states[state] == 0,
+			"%s are counted as %q, and there are %d", state, got, d.states[state])
+	}
+}
+
+// compareLogs looks whether what a sweep must find is where it looks.
+func (d *database) compareLogs() {
+	finished, uses := set(d.entries("{bellhop}:finished")), set(d.entries("{bellhop}:uses"))
+	beats := d.pairs("ZRANGE", "{bellhop}:beats", "0", "-1", "WITHSCORES")
+	for n, row := range d.rows {
+		if row["ended"] != "" {
+			entry := fmt.Sprint("", map[string]any{"n": n, "ended": row["ended"]})
+			d.demand(finished[entry], "mail %s is %s and not in the log of finished ones", n, row["state"])
+		}
+		if holder := row["holder"]; row["state"] == "sending" || row["state"] == "committing" {
+			d.demand(beats[holder] != "", "mail %s is held by %s, whom no sweep finds", n, holder)
 		}
 	}
+	for _, key := range d.list("KEYS", "{bellhop}:key:*") {
+		value, err := d.client.Get(context.Background(), key).Result()
+		d.demand(err == nil, "%s: %v", key, err)
+		at, id, _ := strings.Cut(value, " ")
+		hash := strings.TrimPrefix(key, "{bellhop}:key:")
+		entry := fmt.Sprint("", map[string]any{"key": hash, "at": at})
+		d.demand(uses[entry], "%s is in no log of uses", key)
+		d.demand(d.hash("{bellhop}:subject:" + id)["key"] == hash, "%s belongs to %s, who has not got it", key, id)
+	}
+}
+
+func set(items []string) map[string]bool {
+	all := map[string]bool{}
+	for _, item := range items {
+		all[item] = true
+	}
+	return all
+}
+
+// comparePeople looks whether every mail has a name, and every sign-up a number.
+func (d *database) comparePeople(keys []string) {
+	named, people, all := map[string]string{}, 0, set(keys)
+	for _, key := range keys {
+		subject, is := strings.CutPrefix(key, "{bellhop}:subject:")
+		if !is {
+			continue
+		}
+		fields := d.hash(key)
+		if fields["status"] != "" {
+			people++
+		}
+		if hash := fields["key"]; hash != "" {
+			d.demand(all["{bellhop}:key:"+hash], "%s has a key that is gone", key)
+		}
+		for name, n := range fields {
+			if step, is := strings.CutPrefix(name, "mail:"); is {
+				d.demand(named[n] == "", "mail %s is %s and %s.%s", n, named[n], subject, step)
+				named[n] = subject + "." + step
+			}
+		}
+	}
+	for n, row := range d.rows {
+		d.demand(named[n] == row["id"], "mail %s is %s, and known as %q", n, row["id"], named[n])
+	}
+	d.demand(strconv.Itoa(len(named)) == d.counts["accepted"] || len(named) == 0, "%d mails have a name, %s were accepted", len(named), d.counts["accepted"])
+	d.demand(d.counts["signups"] == strconv.Itoa(people) || people == 0, "%d people are there, %s signed up", people, d.counts["signups"])
+	d.demand(len(d.entries("{bellhop}:signups")) == people, "%d people are there, %d are in the log", people, len(d.entries("{bellhop}:signups")))
 }

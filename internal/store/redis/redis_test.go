@@ -15,6 +15,8 @@ import (
 	"bellhop/internal/redistest"
 	"bellhop/internal/store/redis"
 	"bellhop/internal/store/storetest"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // The suite's server is killed and started again wherever a test ends the
@@ -40,8 +42,12 @@ func TestLedgerModel(t *testing.T) {
 func opener(server *redistest.Server, others int) storetest.Open {
 	var used atomic.Int32
 	return func(p onboarding.Policy) (*storetest.Harness, error) {
+		db := int(used.Add(1)) % 2000
 		clock := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-		all := &processes{server: server, db: int(used.Add(1)) % 2000, policy: p, now: clock.Now}
+		if err := clear(server.URL(db)); err != nil { // there were more than there are databases
+			return nil, err
+		}
+		all := &processes{server: server, db: db, policy: p, now: clock.Now}
 		s, err := all.open()
 		if err != nil {
 			return nil, err
@@ -56,6 +62,16 @@ func opener(server *redistest.Server, others int) storetest.Open {
 		}
 		return h, nil
 	}
+}
+
+func clear(url string) error {
+	options, err := goredis.ParseURL(url)
+	if err != nil {
+		return err
+	}
+	client := goredis.NewClient(options)
+	defer client.Close()
+	return client.FlushDB(context.Background()).Err()
 }
 
 // clock is a store's clock that only the test moves.

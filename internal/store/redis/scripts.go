@@ -32,9 +32,9 @@ type steps struct {
 
 func newSteps() *steps {
 	return &steps{
-		open:      unfenced("open", takesIn),
+		open:      unfenced("open", bringsEnd), // a process that starts anew brings mails to their end
 		ping:      script("ping", takesIn),
-		sharedKey: script("sharedkey", takesIn),
+		sharedKey: script("sharedkey", bringsEnd),
 
 		accept: script("accept", takesIn, "mail"),
 		person: script("person", reads),

@@ -5,22 +5,27 @@ local function person(of)
   return { of, p[1] or '', p[2] or '', p[3] or '', p[4] or '', p[5] or '' }
 end
 
+local former -- whose the key was, when its time is over
 if key ~= '' then
   local at, of = string.match(call('GET', P .. 'key:' .. key) or '', '^(%d+) (.+)$')
   if at and now - at < life then return { 'repeated', person(of) } end
+  former = of
 end
 local subject = P .. 'subject:' .. id
 if call('HEXISTS', subject, 'status') == 1 then
   return { 'stored', person(id) } -- the same step again: its answer was lost
 end
+local twice = {}
 for i = 8, #ARGV, 3 do
-  if find(ARGV[i]) then return redis.error_reply('ERR the mail ' .. ARGV[i] .. ' is owed already') end
+  if twice[ARGV[i]] or find(ARGV[i]) then return redis.error_reply('ERR the mail ' .. ARGV[i] .. ' is owed already') end
+  twice[ARGV[i]] = true
 end
 
 local accepted = int(math.floor(now / 1000))
 call('HSET', subject, 'first', first, 'last', last, 'email', email, 'status', 'pending', 'accepted', accepted)
 call('XADD', P .. 'signups', call('HINCRBY', P .. 'counts', 'signups', 1) .. '-0', 'id', id)
 if key ~= '' then
+  if former then call('HDEL', P .. 'subject:' .. former, 'key') end
   call('HSET', subject, 'key', key)
   call('SET', P .. 'key:' .. key, int(now) .. ' ' .. id)
   call('XADD', P .. 'uses', '*', 'key', key, 'at', int(now))

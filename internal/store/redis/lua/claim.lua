@@ -15,6 +15,7 @@ if not made then
     finish(m, 'failed', 'poison: claimed ' .. m.claims .. ' times without an outcome')
   else
     m.variant = m.variant or variant
+    if m.variant == '' then return { 'nameless' } end -- it is of a purpose that the caller does not know
     m.claims = num(m.claims) + 1
     m.state, m.at = 'sending', now
   end

@@ -129,14 +129,25 @@ function sweeps.ahead()
   return { looked, moved }
 end
 
--- Forgets idempotency keys. They are in the order in which they were used.
+-- A log is in the order of its times, unless the clock was set back. What comes
+-- from the future counts from now on then, and goes to the log's end: it would
+-- keep all that is behind it.
+
+-- Forgets idempotency keys, in the order in which they were used.
 function sweeps.keys()
   local uses, done = call('XRANGE', P .. 'uses', '-', '+', 'COUNT', limit), 0
   for _, use in ipairs(uses) do
     local key, at = use[2][2], use[2][4]
-    if now - at < life then break end
-    local value = call('GET', P .. 'key:' .. key)
-    if value and string.match(value, '^%d+') == at then call('DEL', P .. 'key:' .. key) end
+    local age = now - at
+    if age >= 0 and age < life then break end
+    local used, of = string.match(call('GET', P .. 'key:' .. key) or '', '^(%d+) (.+)$')
+    if used == at and age < 0 then
+      call('SET', P .. 'key:' .. key, int(now) .. ' ' .. of)
+      call('XADD', P .. 'uses', '*', 'key', key, 'at', int(now))
+    elseif used == at then
+      call('DEL', P .. 'key:' .. key)
+      call('HDEL', P .. 'subject:' .. of, 'key')
+    end
     call('XDEL', P .. 'uses', use[1])
     done = done + 1
   end
@@ -150,9 +161,14 @@ function sweeps.finished()
   local entries, done, purged = call('XRANGE', P .. 'finished', '-', '+', 'COUNT', limit), 0, 0
   for _, entry in ipairs(entries) do
     local n, ended = entry[2][2], entry[2][4]
-    if now - ended < retention then break end
+    local age = now - ended
+    if age >= 0 and age < retention then break end
     local m = load(n)
-    if m and FINISHED[m.state] and m.ended == ended then
+    local current = m and FINISHED[m.state] and m.ended == ended
+    if current and age < 0 then
+      call('HSET', P .. 'mail:' .. n, 'ended', int(now))
+      call('XADD', P .. 'finished', '*', 'n', n, 'ended', int(now))
+    elseif current then
       leave(n, m.was)
       call('HINCRBY', P .. 'counts', 'purged', 1)
       call('SETBIT', P .. 'purged', tonumber(n), 1)
