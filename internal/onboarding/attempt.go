@@ -14,8 +14,12 @@ import (
 )
 
 // recordWithin bounds how long the ledger is asked to take an outcome after
-// the process was told to end.
-const recordWithin = 3 * time.Second
+// the process was told to end; claimTries is how often it is asked for one
+// claim.
+const (
+	recordWithin = 3 * time.Second
+	claimTries   = 5
+)
 
 var (
 	errLockLost = errors.New("the message's lock was lost")
@@ -39,12 +43,14 @@ func (s *Sender) handle(ctx context.Context, lane Lane, d queue.Delivery, probe 
 	}
 	crashpoint.Here(crashpoint.Received)
 	claim := Claim{Ref: m.ref, Holder: s.deps.Self, Op: fmt.Sprintf("%s/%d", s.deps.Self, s.claims.Add(1))}
-	held, err := s.deps.Claims.Claim(ctx, claim)
+	held, err := s.claim(ctx, claim)
 	switch {
 	case errors.Is(err, ErrRefused): // told before, called off, or not ours: the message means nothing
 	case err != nil:
 		s.deps.Log.Warn("claim failed: the message goes back", "mail", m.ref.Mail, "error", err)
-		pause(ctx, jitter(pumpRetry), nil)
+		if ctx.Err() == nil { // otherwise leaving gives it back
+			s.finish(ctx, Held{Claim: claim}, Result{To: Due, After: jitter(pumpRetry), Reason: "the claim was not answered"})
+		}
 		s.settled(lane, d.Abandon(ctx))
 		return
 	case held.State == Sending:
@@ -56,6 +62,20 @@ func (s *Sender) handle(ctx context.Context, lane Lane, d queue.Delivery, probe 
 	crashpoint.Here(crashpoint.Recorded)
 	s.settled(lane, d.Complete(context.WithoutCancel(ctx)))
 	crashpoint.Here(crashpoint.Completed)
+}
+
+// claim claims a mail. Without an answer nobody knows whether that was done,
+// and what a living process holds is taken back by nobody else for long: so the
+// same claim is made again, which is done once and says the same each time.
+func (s *Sender) claim(ctx context.Context, c Claim) (held Held, err error) {
+	for range claimTries {
+		held, err = s.deps.Claims.Claim(ctx, c)
+		if err == nil || errors.Is(err, ErrRefused) || ctx.Err() != nil {
+			return held, err
+		}
+		pause(ctx, jitter(pumpRetry), nil)
+	}
+	return held, err
 }
 
 // settled looks at the answer to a settlement. Whatever it is, the ledger has
