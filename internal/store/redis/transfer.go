@@ -152,20 +152,19 @@ func (t *Transfer) settle(ctx context.Context) error {
 const restStep = 200
 
 // Rest implements [transfer.Source].
-func (t *Transfer) Rest(ctx context.Context) (time.Time, error) {
+func (t *Transfer) Rest(ctx context.Context) error {
 	for {
 		v, err := t.store.run(ctx, t.moves.rest, redisdb.Answered, t.run, restStep, ms(t.store.policy.UnknownPause), t.store.copies)
 		if err != nil {
-			return time.Time{}, fmt.Errorf("bring mails to rest: %w", err)
+			return fmt.Errorf("bring mails to rest: %w", err)
 		}
-		r := newReply(v)
-		if err := moved(r.text()); err != nil {
-			return time.Time{}, fmt.Errorf("bring mails to rest: %w", err)
+		if v == "more" {
+			continue
 		}
-		now, more := r.int(), r.bool()
-		if r.err != nil || !more {
-			return time.UnixMilli(now), r.err
+		if err := moved(v); err != nil {
+			return fmt.Errorf("bring mails to rest: %w", err)
 		}
+		return nil
 	}
 }
 

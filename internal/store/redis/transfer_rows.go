@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -108,11 +109,9 @@ func (t *Transfer) nameOf(ctx context.Context, m *transfer.Mail) error {
 		t.names = names
 	}
 	m.ID, m.State = t.names[m.Number], onboarding.Purged
-	_, purpose, _, err := m.ID.Parse()
-	if err != nil {
-		return fmt.Errorf("it was purged, and no sign-up knows its name: %w", err)
+	if m.ID == "" {
+		return errors.New("it was purged, and no sign-up knows its name")
 	}
-	m.Lane = purpose.Lane()
 	return nil
 }
 

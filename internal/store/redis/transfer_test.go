@@ -2,7 +2,9 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"bellhop/internal/store/redis"
 	"bellhop/internal/store/sqlite"
 	"bellhop/internal/store/storetest"
+	"bellhop/internal/store/transfer"
 )
 
 func TestMoves(t *testing.T) {
@@ -21,6 +24,145 @@ func TestMoves(t *testing.T) {
 	t.Run("FromSQLite", func(t *testing.T) { storetest.RunTransfer(t, inSQLite, inRedis) })
 	t.Run("ToSQLite", func(t *testing.T) { storetest.RunTransfer(t, inRedis, inSQLite) })
 	t.Run("FromRedisToRedis", func(t *testing.T) { storetest.RunTransfer(t, inRedis, inRedis) })
+}
+
+// A mark that was set must not be lost, or both stores might serve.
+func TestMarksSurviveTheServersEnd(t *testing.T) {
+	for name, persistence := range map[string]redistest.Persistence{"Always": redistest.Always, "EverySec": redistest.EverySec} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t, redistest.Options{Persistence: persistence})
+			want := transfer.Mark{Stage: transfer.Filling, Move: "m", Place: "elsewhere"}
+			m := openTransfer(t, server)
+			if err := m.SetMark(t.Context(), transfer.Mark{}, want); err != nil {
+				t.Fatal(err)
+			}
+			server.Kill()
+			server.Restart()
+			if got, err := openTransfer(t, server).Mark(t.Context()); err != nil || got != want {
+				t.Errorf("the mark is %+v: %v, want %+v", got, err, want)
+			}
+		})
+	}
+}
+
+func openTransfer(t *testing.T, server *redistest.Server) *redis.Transfer {
+	t.Helper()
+	client, err := redisdb.Open(redisdb.Settings{URL: server.URL(0), Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	m, err := redis.OpenTransfer(t.Context(), redis.Options{Client: client, Policy: onboarding.DefaultPolicy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// What one run of a move has sent may reach the server when the next one is
+// under way, or when all of it is over.
+func TestStepsOfAnOlderRunAreNotTaken(t *testing.T) {
+	ctx := t.Context()
+	server := redistest.Start(t, redistest.Options{})
+	older, newer := openTransfer(t, server), openTransfer(t, server)
+	filling := transfer.Mark{Stage: transfer.Filling, Move: "m", Place: "elsewhere"}
+	leaving := transfer.Mark{Stage: transfer.Leaving, Move: "m", Place: "elsewhere"}
+	for _, err := range []error{older.SetMark(ctx, transfer.Mark{}, filling), newer.SetMark(ctx, filling, filling)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	puts := map[string]func(*redis.Transfer) error{
+		"Empty":      func(m *redis.Transfer) error { return m.Empty(ctx) },
+		"PutTotals":  func(m *redis.Transfer) error { return m.PutTotals(ctx, transfer.Totals{}) },
+		"PutKeys":    func(m *redis.Transfer) error { return m.PutKeys(ctx, nil) },
+		"PutSignUps": func(m *redis.Transfer) error { return m.PutSignUps(ctx, make([]transfer.SignUp, 1)) },
+		"PutMails": func(m *redis.Transfer) error {
+			return m.PutMails(ctx, []transfer.Mail{{Number: 1, ID: "a.sign-up.1", State: onboarding.Purged}})
+		},
+	}
+	for name, put := range puts {
+		if err := put(older); !errors.Is(err, transfer.ErrChanged) {
+			t.Errorf("%s of the older run: %v, want %v", name, err, transfer.ErrChanged)
+		}
+	}
+	if err := newer.Empty(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := newer.SetMark(ctx, filling, leaving); err != nil {
+		t.Fatal(err)
+	}
+	if err := older.Rest(ctx); !errors.Is(err, transfer.ErrChanged) {
+		t.Errorf("Rest of the older run: %v, want %v", err, transfer.ErrChanged)
+	}
+	if err := newer.Rest(ctx); err != nil {
+		t.Error(err)
+	}
+	for name, put := range puts {
+		if err := put(newer); !errors.Is(err, transfer.ErrChanged) {
+			t.Errorf("%s where nothing is filled: %v, want %v", name, err, transfer.ErrChanged)
+		}
+	}
+}
+
+// An idempotency key goes when its day is over, wherever it was used.
+func TestKeysAreForgottenAfterAMove(t *testing.T) {
+	ctx := t.Context()
+	server := redistest.Start(t, redistest.Options{})
+	m := openTransfer(t, server)
+	filling := transfer.Mark{Stage: transfer.Filling, Move: "m", Place: "elsewhere"}
+	person := transfer.SignUp{
+		Number: 1, ID: "a", Email: "a@example.com", Status: "pending",
+		Key: &[32]byte{}, KeyUsed: time.Now().Add(-24 * time.Hour).UnixMilli(),
+	}
+	err := errors.Join(m.SetMark(ctx, transfer.Mark{}, filling), m.PutSignUps(ctx, []transfer.SignUp{person}),
+		m.SetMark(ctx, filling, transfer.Mark{Stage: transfer.Arrived, Move: "m", Place: "elsewhere"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := redisdb.Open(redisdb.Settings{URL: server.URL(0), Timeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	s, err := redis.Open(ctx, redis.Options{Client: client, Policy: onboarding.DefaultPolicy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Sweep(ctx, "me", 10); err != nil {
+		t.Fatal(err)
+	}
+	key := "{bellhop}:key:" + strings.Repeat("0", 64)
+	if got, err := server.Do("EXISTS", key); err != nil || got != "0" {
+		t.Errorf("%s of it is there: %v, want nothing", got, err)
+	}
+}
+
+// Emptying takes what is the store's, and nothing else of the same Redis.
+func TestEmptyLeavesOthersAlone(t *testing.T) {
+	ctx := t.Context()
+	server := redistest.Start(t, redistest.Options{})
+	for _, key := range []string{"{bellhop}:subject:x", "bellhop", "{bellhop-urgent}:queue", "x{bellhop}:mail"} {
+		if _, err := server.Do("SET", key, "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := openTransfer(t, server)
+	if err := m.SetMark(ctx, transfer.Mark{}, transfer.Mark{Stage: transfer.Filling, Move: "m", Place: "elsewhere"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Empty(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"{bellhop}:subject:x": "0", "{bellhop}:move": "1", "{bellhop}:version": "1",
+		"bellhop": "1", "{bellhop-urgent}:queue": "1", "x{bellhop}:mail": "1",
+	} {
+		if got, err := server.Do("EXISTS", key); err != nil || got != want {
+			t.Errorf("%s exists: %s, %v, want %s", key, got, err, want)
+		}
+	}
 }
 
 // sites makes each site a database of the server, and looks at the end whether

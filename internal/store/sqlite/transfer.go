@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
@@ -88,25 +87,23 @@ func (t *tx) expectMark(want transfer.Mark) error {
 }
 
 // Rest implements [transfer.Source].
-func (t *Transfer) Rest(ctx context.Context) (time.Time, error) {
+func (t *Transfer) Rest(ctx context.Context) error {
 	m, err := t.Mark(ctx)
 	switch {
-	case err != nil:
-		return time.Time{}, err
-	case m.Stage == transfer.Moved:
-		return t.store.now(), nil
+	case err != nil || m.Stage == transfer.Moved:
+		return err
 	case m.Stage != transfer.Leaving:
-		return time.Time{}, transfer.ErrChanged
+		return transfer.ErrChanged
 	}
 	if err := t.store.recoverAll(ctx); err != nil {
-		return time.Time{}, err
+		return err
 	}
 	for _, lane := range lanes {
 		if err := t.store.unqueue(ctx, lane); err != nil {
-			return time.Time{}, fmt.Errorf("take mails back from the queue: %w", err)
+			return fmt.Errorf("take mails back from the queue: %w", err)
 		}
 	}
-	return t.store.now(), nil
+	return nil
 }
 
 // restChunk is how many rows one step of a move changes at most.

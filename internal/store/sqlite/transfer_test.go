@@ -100,6 +100,9 @@ func TestNumbersWithGapsAndTombstones(t *testing.T) {
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if n := expiring(t, opts.Path); n != 0 {
+		t.Errorf("%d finished mails are in the index of those that expire", n)
+	}
 	s, err := sqlite.Open(opts)
 	if err != nil {
 		t.Fatal(err)
@@ -113,6 +116,21 @@ func TestNumbersWithGapsAndTombstones(t *testing.T) {
 	if err != nil || swept.Expired != 0 {
 		t.Errorf("the sweep: %+v, %v", swept, err)
 	}
+}
+
+// expiring counts the mails in the index of those that expire.
+func expiring(t *testing.T, path string) int64 {
+	t.Helper()
+	conn, err := zombie.OpenConn(path, zombie.OpenReadOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	n, err := sqlitex.ResultInt64(conn.Prep("SELECT count(*) FROM mails WHERE expires = 1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func TestPutMailsRefusesWhatIsNoMail(t *testing.T) {

@@ -58,6 +58,7 @@ func RunTransfer(t *testing.T, from, to OpenSite) {
 		{"ThereAndBackAgain", thereAndBack},
 		{"AnInterruptedMoveIsCompleted", interrupted},
 		{"AnInterruptedMoveTakesWhatCameAfterwards", interruptedAndServed},
+		{"TheLastStepIsMadeUpForByAMoveBack", lastStepMissing},
 		{"OneThatIsGoneTooFarBelongsToItsMove", anotherMove},
 		{"ATargetWithSignUpsIsRefused", targetNotEmpty},
 		{"ATargetThatWasOnlyLookedAtIsNot", targetLookedAt},
@@ -66,7 +67,7 @@ func RunTransfer(t *testing.T, from, to OpenSite) {
 		{"PurgedMailsStayPurged", purgedAfterMove},
 		{"AStoreThatServedMeanwhileIsNotGivenUp", servedMeanwhile},
 		{"WhatArrivesOtherwiseIsNoticed", differs},
-		{"NothingIsRemovedFromAStoreThatIsNotBeingFilled", emptyRefused},
+		{"NothingIsDoneToAStoreThatIsNotBeingMoved", notBeingMoved},
 		{"AMarkIsReplacedByCompareAndSet", markCAS},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(newTrip(t, from, to)) })

@@ -28,9 +28,11 @@ func fill(w *world) (f filled) {
 	_, err = w.Store.SharedKey(w.ctx, "pending", []byte{0, 1, 2, 255})
 	w.must(err)
 	f.forgotten = w.acceptKeyed(1)
+	w.acceptKeyed(4)
 	w.Advance(20 * time.Hour)
 	f.keyed = w.acceptKeyed(2)
 	w.Advance(5 * time.Hour)
+	w.acceptKeyed(4) // somebody else's by now
 	w.fillUnknown()
 	f.copyDue = w.copyDue()
 	w.fillEnds()
@@ -38,6 +40,7 @@ func fill(w *world) (f filled) {
 	w.fillBulk()
 	f.queued = w.ref(w.accept())
 	w.must(w.Store.Relayed(w.ctx, []onboarding.Ref{f.queued}))
+	w.Advance(30 * time.Second)
 	for _, state := range onboarding.States() {
 		if state != onboarding.Suppressed { // nothing is yet
 			w.in(state)
@@ -62,7 +65,10 @@ func (w *world) acceptKeyed(key byte) signup.Acceptance {
 // fillUnknown makes what an unknown can lead to: a copy that ended unknown as
 // well and is held, one that was not delivered, and a late reply.
 func (w *world) fillUnknown() {
-	held, undelivered := w.copyDue(), w.copyDue()
+	held, undelivered, differing := w.copyDue(), w.copyDue(), w.copyDue()
+	h := w.claim(differing)
+	w.must(w.Store.Committing(w.ctx, h.Claim, onboarding.Rendered{Mint: h.NextMint(), BodyHash: [32]byte{8}}))
+	w.record(h.Claim, to(onboarding.Sent))
 	w.record(w.committing(held).Claim, to(onboarding.Unknown))
 	r := to(onboarding.Due)
 	r.After = time.Hour

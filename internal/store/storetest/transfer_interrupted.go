@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"time"
 
 	"bellhop/internal/onboarding"
 	"bellhop/internal/store/transfer"
@@ -42,12 +41,8 @@ func (s *fusedSource) SetMark(ctx context.Context, was, is transfer.Mark) error 
 	return s.burn(func() error { return s.Source.SetMark(ctx, was, is) })
 }
 
-func (s *fusedSource) Rest(ctx context.Context) (now time.Time, err error) {
-	err = s.burn(func() error {
-		now, err = s.Source.Rest(ctx)
-		return err
-	})
-	return now, err
+func (s *fusedSource) Rest(ctx context.Context) error {
+	return s.burn(func() error { return s.Source.Rest(ctx) })
 }
 
 type fusedTarget struct {
@@ -149,4 +144,31 @@ func interruptedAndServed(tr *trip) {
 		equal(w, "mails accepted", w.books().Accepted, want.Books.Accepted+2)
 		w.ref(fresh)
 	})
+}
+
+// lastStepMissing moves back what a move has brought that was cut off before
+// its last mark: nothing is missing there.
+func lastStepMissing(tr *trip) {
+	_, want := tr.fromHere()
+	if _, err := tr.move(tr.from, tr.to, func(e *ends) { e.from = &neverLeft{e.from} }); !errors.Is(err, errCut) {
+		tr.Fatalf("the move: %v, want %v", err, errCut)
+	}
+	tr.refused(tr.from)
+	third := tr.another(here)
+	tr.visit(third, func(w *world) { w.accept() })
+	tr.notMoved(third, tr.from, 1, nil, transfer.ErrMoved)
+	_, err := tr.move(tr.to, tr.from, nil)
+	tr.must(err)
+	tr.visit(tr.from, func(w *world) { w.same(w.see(), want) })
+	tr.refused(tr.to)
+}
+
+// neverLeft is cut off before it learns that everything has arrived.
+type neverLeft struct{ transfer.Source }
+
+func (s *neverLeft) SetMark(ctx context.Context, was, is transfer.Mark) error {
+	if is.Stage == transfer.Left {
+		return errCut
+	}
+	return s.Source.SetMark(ctx, was, is)
 }

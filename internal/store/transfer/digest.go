@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"iter"
-	"time"
 
 	"bellhop/internal/onboarding"
 )
@@ -35,8 +34,8 @@ type Digests struct {
 	Totals, Keys, SignUps, Mails Digest
 }
 
-// digest reads everything a store holds. now is the same for both ends.
-func digest(ctx context.Context, rows Rows, now time.Time, chunk int, note func(Kind, int64)) (d Digests, err error) {
+// digest reads everything a store holds.
+func digest(ctx context.Context, rows Rows, chunk int, note func(Kind, int64)) (d Digests, err error) {
 	totals, err := rows.Totals(ctx)
 	if err != nil {
 		return d, fmt.Errorf("read totals: %w", err)
@@ -57,7 +56,6 @@ func digest(ctx context.Context, rows Rows, now time.Time, chunk int, note func(
 			return d, err
 		}
 		for _, s := range signUps {
-			s.forgetKey(now)
 			w.signUp(s)
 		}
 		note(KindSignUps, w.rows)

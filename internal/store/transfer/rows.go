@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"time"
 
 	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
@@ -13,9 +12,6 @@ import (
 // The rows below are the neutral form in which stores exchange what they hold.
 // Times are unix milliseconds by the clock of the store they come from, unless
 // a comment says otherwise; an optional time is 0 when there is none.
-
-// keyLife is how long an idempotency key is kept, as [signup.Store] has it.
-const keyLife = 24 * time.Hour
 
 // SignUp is one person.
 type SignUp struct {
@@ -29,7 +25,7 @@ type SignUp struct {
 	Status             signup.Status
 	// Accepted is in unix seconds.
 	Accepted int64
-	// Key is the idempotency key's hash, nil for none or none any more.
+	// Key is the idempotency key's hash, nil for none. Its time may be over.
 	Key *[32]byte
 	// KeyUsed is when Key was used.
 	KeyUsed int64
@@ -44,13 +40,6 @@ func (s SignUp) MarshalText() ([]byte, error) { return fmt.Append(nil, s), nil }
 
 // LogValue hides whom it is about.
 func (s SignUp) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
-
-// forgetKey takes away a key whose time is over.
-func (s *SignUp) forgetKey(now time.Time) {
-	if s.Key != nil && now.UnixMilli()-s.KeyUsed >= keyLife.Milliseconds() {
-		s.Key, s.KeyUsed = nil, 0
-	}
-}
 
 // Mail is one row of the ledger. A mail of state purged may be a tombstone, of
 // which only Number, ID and State are known.

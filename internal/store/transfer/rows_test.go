@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"bellhop/internal/onboarding"
 )
@@ -122,19 +121,6 @@ func TestDigestOfAPurgedMail(t *testing.T) {
 	} {
 		if sum(other) == sum(tombstone) {
 			t.Errorf("%+v is taken for %+v", other, tombstone)
-		}
-	}
-}
-
-func TestForgetKey(t *testing.T) {
-	now := time.UnixMilli(1_800_000_000_000)
-	for age, keeps := range map[time.Duration]bool{
-		-time.Hour: true, 0: true, 24*time.Hour - time.Millisecond: true, 24 * time.Hour: false,
-	} {
-		s := SignUp{Key: &[32]byte{1}, KeyUsed: now.Add(-age).UnixMilli()}
-		s.forgetKey(now)
-		if (s.Key != nil) != keeps || (s.KeyUsed != 0) != keeps {
-			t.Errorf("a key used %v ago is kept: %v, want %v", age, s.Key != nil, keeps)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"bellhop/internal/onboarding"
 
@@ -70,7 +69,6 @@ type move struct {
 	to   Target
 	Options
 	source, target Mark // as they are
-	now            time.Time
 }
 
 // begin finds out where the move stands, and opens both ends for it. It tells
@@ -93,7 +91,7 @@ func (m *move) begin(ctx context.Context) (already bool, err error) {
 			return false, err
 		}
 	}
-	if m.now, err = m.from.Rest(ctx); err != nil {
+	if err := m.from.Rest(ctx); err != nil {
 		return false, fmt.Errorf("bring mails to rest: %w", err)
 	}
 	return false, m.open(ctx)
@@ -206,7 +204,7 @@ func (m *move) carry(ctx context.Context) (Digests, error) {
 }
 
 func (m *move) digest(ctx context.Context, rows Rows, step string) (Digests, error) {
-	return digest(ctx, rows, m.now, m.Chunk, m.noting(step))
+	return digest(ctx, rows, m.Chunk, m.noting(step))
 }
 
 func (m *move) noting(step string) func(Kind, int64) {
@@ -242,9 +240,6 @@ func (m *move) copySignUps(ctx context.Context) error {
 	for chunk, err := range signUps(ctx, m.from, m.Chunk) {
 		if err != nil {
 			return err
-		}
-		for i := range chunk {
-			chunk[i].forgetKey(m.now)
 		}
 		if err := m.to.PutSignUps(ctx, chunk); err != nil {
 			return err

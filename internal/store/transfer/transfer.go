@@ -32,7 +32,6 @@ package transfer
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 var (
@@ -91,11 +90,10 @@ type Source interface {
 	Marked
 	// Rest brings all mails into states that need no process: queued → due
 	// with its generation raised, keeping its time; what was held is recovered
-	// as from a dead holder (sending → due, committing → unknown). It returns
-	// the store's clock. The mark must be of stage Leaving, or [ErrChanged] is
-	// returned and nothing done; nothing is left to do when it is Moved. Doing
-	// it again changes nothing.
-	Rest(ctx context.Context) (now time.Time, err error)
+	// as from a dead holder (sending → due, committing → unknown). The mark
+	// must be of stage Leaving, or [ErrChanged] is returned and nothing done;
+	// nothing is left to do when it is Moved. Doing it again changes nothing.
+	Rest(ctx context.Context) error
 }
 
 // Target is a store that everything is put into. Nothing else uses it.

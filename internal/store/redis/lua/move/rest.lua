@@ -1,9 +1,9 @@
 -- Brings some mails to rest: first those that somebody holds, as if the holder
 -- were dead, which it is; then the queued ones, which keep their place in the
--- line. Returns the time, and whether there may be more.
+-- line. There may be more.
 local run, limit, pause, copies = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-if call('HGET', P .. 'move', 'stage') == 'moved' then return { 'ok', now, 0 } end -- it was done
-if not mine('leaving', run) then return { 'changed' } end
+if call('HGET', P .. 'move', 'stage') == 'moved' then return 'ok' end -- it was done
+if not mine('leaving', run) then return 'changed' end
 
 local who = call('ZRANGE', P .. 'beats', 0, 0)[1]
 if who then
@@ -20,7 +20,7 @@ if who then
     call('ZREM', P .. 'beats', who)
     call('HDEL', P .. 'healthy', who)
   end
-  return { 'ok', now, 1 }
+  return 'more'
 end
 
 for _, lane in ipairs({ 'urgent', 'bulk' }) do
@@ -30,6 +30,6 @@ for _, lane in ipairs({ 'urgent', 'bulk' }) do
     become_due(m, tonumber(m.at))
     save(m)
   end
-  if #numbers > 0 then return { 'ok', now, 1 } end
+  if #numbers > 0 then return 'more' end
 end
-return { 'ok', now, 0 }
+return 'ok'
