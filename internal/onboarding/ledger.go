@@ -152,8 +152,9 @@ type Outbox interface {
 	//   - mails held by an incarnation whose heartbeat is older than
 	//     Policy.DeadAfter, or held for longer than Policy.HoldMost by whomever:
 	//     sending → due, committing → unknown; only while
-	//     the caller's own heartbeat has been good for that long (a heartbeat
-	//     from further in the future than that is not good either),
+	//     the caller's own heartbeat has been good for that long, without a gap
+	//     of more than Policy.Gap (a heartbeat from further in the future than
+	//     that is not good either),
 	//   - due, queued and unknown mails that wait for a time further ahead than
 	//     any rule sets, because the clock was set back → due or waiting no more,
 	//   - idempotency keys older than a day → gone,

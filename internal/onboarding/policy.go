@@ -73,6 +73,12 @@ func DefaultPolicy() Policy {
 	}
 }
 
+// Gap is how long the heartbeat of an incarnation that judges others may have
+// been away: half of DeadAfter. What kept it away may have kept away others',
+// who were heard a little earlier before it, and will be a little later after
+// it; so it must be too short for any of them to be taken for dead.
+func (p Policy) Gap() time.Duration { return p.DeadAfter / 2 }
+
 // CopiesOf is how many copies of a mail may be sent after its outcome was
 // unknown. Losing a confirm mail locks a person out, and a second one is
 // harmless: the same Message-ID, the same link.

@@ -15,17 +15,24 @@ func NewIncarnation() Incarnation { return Incarnation(uuid.NewString()) }
 const leaveWithin = 5 * time.Second
 
 // KeepPresence says that an incarnation is alive every Policy.Heartbeat until
-// ctx ends, and then that it has left. The first heartbeat must have been
-// given before: it registers the incarnation.
+// ctx ends, and then that it has left. What was not heard is said again soon,
+// because others wait for it. The first heartbeat must have been given before:
+// it registers the incarnation.
 func KeepPresence(ctx context.Context, p Presence, self Incarnation, policy Policy, log *slog.Logger) error {
-	for {
-		pause(ctx, policy.Heartbeat, nil)
+	for failing := false; ; {
+		wait := policy.Heartbeat
+		if failing {
+			wait /= 6
+		}
+		pause(ctx, wait, nil)
 		if ctx.Err() != nil {
 			break
 		}
-		if err := p.Heartbeat(ctx, self); err != nil && ctx.Err() == nil {
+		err := p.Heartbeat(ctx, self)
+		if err != nil && !failing && ctx.Err() == nil {
 			log.Warn("heartbeat failed: other processes will take this one for dead", "error", err)
 		}
+		failing = err != nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()

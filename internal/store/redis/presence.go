@@ -10,7 +10,7 @@ import (
 
 // Heartbeat implements [onboarding.Presence].
 func (s *Store) Heartbeat(ctx context.Context, by onboarding.Incarnation) error {
-	if _, err := s.run(ctx, s.steps.heartbeat, redisdb.Answered, string(by), ms(s.policy.DeadAfter)); err != nil {
+	if _, err := s.run(ctx, s.steps.heartbeat, redisdb.Answered, string(by), ms(s.policy.Gap())); err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
 	return nil

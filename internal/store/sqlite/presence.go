@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"bellhop/internal/onboarding"
 )
@@ -12,7 +13,7 @@ func (s *Store) Heartbeat(ctx context.Context, by onboarding.Incarnation) error 
 	err := s.ride(ctx, func(t *tx) error {
 		healthy := t.now
 		_, err := query(t.conn, "SELECT beat, healthy_since FROM incarnations WHERE id = ?", func(r *row) error {
-			if beat := r.int(); t.fresh(beat) {
+			if beat := r.int(); t.heard(beat, t.policy.Gap()) {
 				healthy = min(r.int(), t.now)
 			}
 			return nil
@@ -29,11 +30,14 @@ func (s *Store) Heartbeat(ctx context.Context, by onboarding.Incarnation) error 
 	return nil
 }
 
-// fresh tells whether a heartbeat is good. One from the future is not, or a
-// clock that was set back would keep the dead alive.
-func (t *tx) fresh(beat int64) bool {
+// fresh tells whether a heartbeat is good.
+func (t *tx) fresh(beat int64) bool { return t.heard(beat, t.policy.DeadAfter) }
+
+// heard tells whether a heartbeat is no older than that. One from the future is
+// not heard, or a clock that was set back would keep the dead alive.
+func (t *tx) heard(beat int64, within time.Duration) bool {
 	age := t.now - beat
-	return -ms(t.policy.DeadAfter) <= age && age <= ms(t.policy.DeadAfter)
+	return -ms(within) <= age && age <= ms(within)
 }
 
 // Leave implements [onboarding.Presence].

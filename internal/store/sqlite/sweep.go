@@ -68,7 +68,7 @@ func sqlHeldByDead(state onboarding.State) string {
 func (t *tx) mayJudge(by onboarding.Incarnation) (fit bool, err error) {
 	_, err = query(t.conn, "SELECT beat, healthy_since FROM incarnations WHERE id = ?", func(r *row) error {
 		beat, healthy := r.int(), r.int()
-		fit = t.fresh(beat) && t.now-healthy >= ms(t.policy.DeadAfter)
+		fit = t.heard(beat, t.policy.Gap()) && t.now-healthy >= ms(t.policy.DeadAfter)
 		return nil
 	}, string(by))
 	return fit, err

@@ -18,6 +18,7 @@ var sweepTests = []test{
 	{name: "TakesBackWhatALivingOneHasLostTrackOf", run: sweepLostTrack},
 	{name: "JudgesOnlyOnceTheCallersHeartbeatWasGoodLongEnough", run: sweepJudges},
 	{name: "C1_9_AStoreOutageRecoversNobodysMails", run: sweepAfterOutage},
+	{name: "C1_9_AnOutageThatOneHeartbeatOutlastsRecoversNobodysMails", run: sweepAfterShortOutage},
 	{name: "TakesUpToTheLimitAndTellsOfMore", run: sweepLimit},
 	{name: "TellsWhenTheNextOneIsDue", run: sweepNext},
 	{name: "C1_9_BringsBackWhatWaitsForATimeAClockSetBackMade", run: sweepClockSetBack},
@@ -187,6 +188,28 @@ func sweepAfterOutage(w *world) {
 	w.live(time.Minute, me, other)
 	equal(w, "mails recovered", w.sweep(other).Recovered, 0)
 	w.isIn(id, onboarding.Committing)
+}
+
+// An outage that one heartbeat just outlasts is too long for another: one that
+// came sooner before it, and will come later after it.
+func sweepAfterShortOutage(w *world) {
+	w.heartbeat(me)
+	w.heartbeat(other)
+	id := w.in(onboarding.Committing) // held by me
+	w.live(time.Minute, me, other)
+	w.Advance(w.policy.Heartbeat - time.Second)
+	w.heartbeat(other)
+	w.Advance(w.policy.DeadAfter - time.Second)
+	equal(w, "mails recovered before the next heartbeat", w.sweep(other).Recovered, 0)
+	w.heartbeat(other)
+	equal(w, "mails recovered after it", w.sweep(other).Recovered, 0)
+	w.Advance(time.Second)
+	w.heartbeat(me)
+	w.live(time.Minute, me, other)
+	equal(w, "mails recovered", w.sweep(other).Recovered, 0)
+	w.isIn(id, onboarding.Committing)
+	w.live(w.policy.DeadAfter+time.Second, other)
+	equal(w, "mails of a dead one recovered", w.sweep(other).Recovered, 1)
 }
 
 func sweepLimit(w *world) {

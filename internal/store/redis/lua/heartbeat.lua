@@ -1,6 +1,6 @@
-local by, dead = ARGV[2], tonumber(ARGV[3])
+local by, gap = ARGV[2], tonumber(ARGV[3])
 local healthy = now
-if fresh(call('ZSCORE', P .. 'beats', by), dead) then
+if fresh(call('ZSCORE', P .. 'beats', by), gap) then
   healthy = math.min(num(call('HGET', P .. 'healthy', by) or now), now)
 end
 call('ZADD', P .. 'beats', int(now), by)

@@ -4,7 +4,7 @@
 local kind, by, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local dead, stale, pause, expiry = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local copies, life, retention = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
-local longest = tonumber(ARGV[12])
+local longest, gap = tonumber(ARGV[12]), tonumber(ARGV[13])
 local LANES = { 'urgent', 'bulk' }
 
 local function first(key, from, to, most)
@@ -42,7 +42,7 @@ local sweeps = {}
 -- been good for long enough to judge.
 function sweeps.held()
   local healthy = call('HGET', P .. 'healthy', by)
-  if not fresh(call('ZSCORE', P .. 'beats', by), dead) or not healthy or now - healthy < dead then return { 0, 0 } end
+  if not fresh(call('ZSCORE', P .. 'beats', by), gap) or not healthy or now - healthy < dead then return { 0, 0 } end
   local done = 0
   for _, range in ipairs({ { '-inf', '(' .. int(now - dead) }, { '(' .. int(now + dead), '+inf' } }) do
     for _, who in ipairs(first('beats', range[1], range[2])) do
