@@ -175,6 +175,9 @@ type LaneProgress struct {
 	Arrived time.Time
 	// Attended tells that some incarnation's heartbeat is good.
 	Attended bool
+	// AttendedFor is for how long one of those has been good already, without a
+	// gap of more than Policy.Gap; 0 for none.
+	AttendedFor time.Duration
 }
 
 // Swept counts what one sweep did.

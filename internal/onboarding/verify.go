@@ -156,7 +156,8 @@ func auditAttempts(attempts []AuditAttempt) (accepted int, double, copied bool) 
 const stuckSlack = 15 * time.Second
 
 // stuck judges only while the lane is alive: when the mail server is down, or
-// nothing runs, mails wait as they should.
+// nothing runs, mails wait as they should. What was left behind before is due to
+// be dealt with from when somebody came to work again.
 func (v *verifier) stuck(row AuditRow) bool {
 	if row.State == Purged {
 		return false
@@ -169,14 +170,15 @@ func (v *verifier) stuck(row AuditRow) bool {
 	if !lane.Attended || lane.Now.Sub(lane.Arrived) > v.policy.StaleAfter {
 		return false
 	}
+	ignored := min(row.Overdue, lane.AttendedFor)
 	switch row.State {
 	case Sending, Committing:
-		return !row.HolderAlive && row.Overdue > v.policy.DeadAfter+stuckSlack
+		return !row.HolderAlive && ignored > v.policy.DeadAfter+stuckSlack
 	case Queued:
 		sent := lane.Now.Add(-row.Overdue)
-		return row.Overdue > v.policy.StaleAfter+stuckSlack && sent.Before(lane.Arrived.Add(-stuckSlack))
+		return ignored > v.policy.StaleAfter+stuckSlack && sent.Before(lane.Arrived.Add(-stuckSlack))
 	case Due:
-		return row.Overdue > v.policy.StaleAfter+stuckSlack && lane.Queued < v.policy.LaneLimit/2
+		return ignored > v.policy.StaleAfter+stuckSlack && lane.Queued < v.policy.LaneLimit/2
 	default:
 		return false
 	}

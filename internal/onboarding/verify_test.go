@@ -50,7 +50,7 @@ func TestVerifyNamesEveryFault(t *testing.T) {
 	left.Overdue = time.Hour
 	l := &rows{
 		books: Books{Accepted: 14},
-		lane:  LaneProgress{Now: now, Arrived: now.Add(-time.Second), Attended: true},
+		lane:  LaneProgress{Now: now, Arrived: now.Add(-time.Second), Attended: true, AttendedFor: time.Hour},
 		audit: []AuditRow{
 			row(1, Sent, ok),
 			row(2, Sent, undelivered, ok),
@@ -92,7 +92,7 @@ func TestVerifyNamesEveryFault(t *testing.T) {
 func TestVerifyCallsNothingStuckInAStillLane(t *testing.T) {
 	left := row(1, Queued)
 	left.Overdue = time.Hour
-	l := &rows{books: Books{Accepted: 1}, lane: LaneProgress{Now: time.Now(), Attended: true}, audit: []AuditRow{left}}
+	l := &rows{books: Books{Accepted: 1}, lane: LaneProgress{Now: time.Now(), Attended: true, AttendedFor: time.Hour}, audit: []AuditRow{left}}
 	r, err := Verify(t.Context(), l, DefaultPolicy())
 	if err != nil || !r.OK {
 		t.Errorf("%+v, %v", r, err)
@@ -113,7 +113,12 @@ func TestVerifyCallsNothingStuckAfterAKill(t *testing.T) {
 	if err != nil || !r.OK {
 		t.Errorf("%+v, %v", r, err)
 	}
-	l.lane.Attended = true
+	l.lane.Attended, l.lane.AttendedFor = true, 10*time.Second
+	r, err = Verify(t.Context(), l, DefaultPolicy())
+	if err != nil || !r.OK {
+		t.Errorf("with somebody who has just come to work: %+v, %v", r, err)
+	}
+	l.lane.AttendedFor = 2 * time.Minute
 	r, err = Verify(t.Context(), l, DefaultPolicy())
 	if err != nil || len(r.Stuck) != 3 {
 		t.Errorf("with somebody at work: %+v, %v, want all three stuck", r, err)

@@ -64,6 +64,7 @@ func (s *Store) Lane(ctx context.Context, lane onboarding.Lane) (onboarding.Lane
 		p.Arrived = time.UnixMilli(at)
 	}
 	p.Attended = r.bool()
+	p.AttendedFor = time.Duration(r.int()) * time.Millisecond
 	if r.err != nil {
 		return onboarding.LaneProgress{}, fmt.Errorf("read lane progress: %w", r.err)
 	}

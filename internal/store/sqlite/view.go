@@ -50,26 +50,30 @@ func (v *view) Books(ctx context.Context) (onboarding.Books, error) {
 // Lane implements [onboarding.Outbox].
 func (v *view) Lane(ctx context.Context, lane onboarding.Lane) (onboarding.LaneProgress, error) {
 	var c counts
-	var attended int64
+	var healthy int64
+	var attended bool
 	now, dead := v.now().UnixMilli(), ms(v.policy.DeadAfter)
 	err := v.read(ctx, func(conn *sqlite.Conn) (err error) {
 		if c, err = loadCounts(conn); err != nil {
 			return err
 		}
-		attended, _, err = one(conn, sqlAttended, now-dead, now+dead)
+		healthy, attended, err = one(conn, sqlHealthy, now-dead, now+dead)
 		return err
 	})
 	if err != nil {
 		return onboarding.LaneProgress{}, fmt.Errorf("read lane progress: %w", err)
 	}
-	p := onboarding.LaneProgress{Now: time.UnixMilli(now), Queued: c[mailsIn(lane, onboarding.Queued)], Attended: attended != 0}
+	p := onboarding.LaneProgress{Now: time.UnixMilli(now), Queued: c[mailsIn(lane, onboarding.Queued)], Attended: attended}
+	if attended {
+		p.AttendedFor = since(now, healthy)
+	}
 	if at := c[arrived(lane)]; at > 0 {
 		p.Arrived = time.UnixMilli(at)
 	}
 	return p, nil
 }
 
-const sqlAttended = "SELECT EXISTS (SELECT 1 FROM incarnations WHERE beat BETWEEN ? AND ?)"
+const sqlHealthy = "SELECT healthy_since FROM incarnations WHERE beat BETWEEN ? AND ? ORDER BY healthy_since LIMIT 1"
 
 const sqlOldestDue = "SELECT min(at) FROM mails WHERE state = 'due' AND lane = ? AND at IS NOT NULL"
 

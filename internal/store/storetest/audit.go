@@ -65,15 +65,19 @@ func auditHolder(w *world) {
 	}
 	equal(w, "holder of none alive", w.row(due).HolderAlive, false)
 	equal(w, "lane attended", w.lane(onboarding.Urgent).Attended, true)
+	equal(w, "lane attended for", w.lane(onboarding.Urgent).AttendedFor, 0)
 	w.live(time.Minute, me)
+	equal(w, "lane attended for", w.lane(onboarding.Urgent).AttendedFor, time.Minute)
 	w.Advance(w.policy.DeadAfter + time.Second)
 	for _, id := range []onboarding.MailID{sending, committing} {
 		equal(w, "holder alive", w.row(id).HolderAlive, false)
 		equal(w, "overdue since the last heartbeat", w.row(id).Overdue, w.policy.DeadAfter+time.Second)
 	}
 	equal(w, "lane attended by the dead", w.lane(onboarding.Urgent).Attended, false)
+	equal(w, "lane attended by the dead for", w.lane(onboarding.Urgent).AttendedFor, 0)
 	w.heartbeat(other)
 	equal(w, "lane attended by another", w.lane(onboarding.Urgent).Attended, true)
+	equal(w, "lane attended by another for", w.lane(onboarding.Urgent).AttendedFor, 0)
 }
 
 func auditAttempts(w *world) {
