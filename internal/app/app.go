@@ -70,6 +70,8 @@ func (p Program) run(ctx context.Context, command any) error {
 		return p.deadDiscard(ctx, c)
 	case *config.Doctor:
 		return p.doctor(ctx, c)
+	case *config.Migrate:
+		return p.migrate(ctx, c)
 	default:
 		return p.bench(ctx, c)
 	}

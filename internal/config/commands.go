@@ -22,6 +22,7 @@ type grammar struct {
 		Discard DeadDiscard `cmd:"" help:"Take given-up mails as settled." detail:"The ids are those that dead list shows."`
 	} `cmd:"" help:"Look after mails that were given up."`
 	Doctor  Doctor  `cmd:"" help:"Say what a crash can lose with these settings." detail:"Looks at the store and the queue, and says in words what survives the end of a process, of a server, or a power cut. Exits with 1 if something is refused: serve does not start then."`
+	Migrate Migrate `cmd:"" help:"Move everything to another store." detail:"Moves sign-ups, the ledger of mails, idempotency keys, shared secrets and totals, while no process uses either store. Mails that were queued or being sent are brought to rest first; the queue is not copied. Everything is read again at both ends and compared before the old store is given up. serve refuses a store that was given up, and one that is not complete, so that at no time two stores send the same mails. If it is interrupted, run the same command again: it goes on, and does nothing once all is done. The old store keeps a copy; delete it when you trust the new one."`
 	Version Version `cmd:"" help:"Print the version."`
 	Bench   struct {
 		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best." detail:"Beside them, in turn: a bare handler that decodes the same JSON and stores nothing, the database's grouped commits with nothing around them, and the disk alone. With --store redis, instead of these: the same writes in bare pipelines, alone and behind such a handler, and a handler that makes a connection for each request and writes one field after the other. The mail server is down meanwhile, so that nothing but sign-ups is measured."`
@@ -48,6 +49,11 @@ type Data struct {
 	Store   Location `name:"store" var:"BELLHOP_STORE" secret:"" placeholder:"STORE" group:"data" help:"Where sign-ups and the ledger of mails are kept. embedded is a database in the data directory. redis://user:password@host:6379/0 is a Redis that several processes can share, rediss:// the same with TLS. Several hosts with commas between them are a Cluster, or with ?master=NAME the Sentinels that know the master. bellhop doctor says whether that Redis keeps what it is given." fallback:"embedded"`
 	Queue   Location `name:"queue" var:"BELLHOP_QUEUE" secret:"" placeholder:"QUEUE" group:"data" help:"What carries due mails to the senders. embedded is a message broker in the data directory, for the senders of this process alone. redis is the Redis of --store, and a redis:// or rediss:// URL another one." fallback:"embedded"`
 
+	RedisAccess
+}
+
+// RedisAccess is how a Redis is reached, beside its URL.
+type RedisAccess struct {
 	RedisPassword Secret `name:"redis-password" var:"BELLHOP_REDIS_PASSWORD" secret:"" placeholder:"PASSWORD" group:"data" help:"The password for a Redis whose URL has none." fallback:"none"`
 	RedisCAFile   string `name:"redis-ca-file" var:"BELLHOP_REDIS_CA_FILE" placeholder:"FILE" group:"data" help:"Certificates (PEM) to trust for a rediss:// URL, instead of the system's." fallback:"the system's"`
 	RedisWait     int    `name:"redis-wait" var:"BELLHOP_REDIS_WAIT" default:"0" placeholder:"N" group:"data" help:"How many replicas of the store's Redis must have a sign-up before it is answered, and a mail's state before it is sent (0 to 100). With fewer of them sign-ups are refused and mails wait."`
@@ -56,6 +62,16 @@ type Data struct {
 // Eviction says what to do about a Redis that throws keys away.
 type Eviction struct {
 	RedisAllowEviction bool `name:"redis-allow-eviction" var:"BELLHOP_REDIS_ALLOW_EVICTION" group:"data" help:"Use a Redis that throws keys away when its memory is full (maxmemory-policy). Sign-ups and mails can vanish then."`
+}
+
+// Migrate is "bellhop migrate". One end at least is in a Redis.
+type Migrate struct {
+	From Location `name:"from" var:"BELLHOP_MIGRATE_FROM" secret:"" placeholder:"STORE" help:"The store to take everything from: embedded, or a redis:// or rediss:// URL as for serve's --store." fallback:"embedded"`
+	To   Location `name:"to" var:"BELLHOP_MIGRATE_TO" secret:"" placeholder:"STORE" help:"The store to bring it to, which has no sign-ups of its own, or was moved away from itself." fallback:"embedded"`
+
+	DataDir string `name:"data-dir" var:"BELLHOP_DATA_DIR" default:"bellhop-data" placeholder:"DIR" group:"data" help:"The data directory of the end that is embedded."`
+	RedisAccess
+	Eviction
 }
 
 // Verify is "bellhop verify".

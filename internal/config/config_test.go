@@ -152,6 +152,7 @@ func TestOtherCommands(t *testing.T) {
 		{"dead discard a", &config.DeadDiscard{IDs: []string{"a"}, Data: data}},
 		{"verify --store redis://h", &config.Verify{Data: config.Data{DataDir: "d", Store: config.NewLocation("redis://h")}}},
 		{"doctor", &config.Doctor{Data: data}},
+		{"migrate --to redis://h --redis-wait 1", &config.Migrate{To: config.NewLocation("redis://h"), DataDir: "d", RedisAccess: config.RedisAccess{RedisWait: 1}}},
 		{"version", &config.Version{}},
 		{"bench signup", &config.BenchSignup{Bench: config.Bench{Rounds: 3, For: 10 * time.Second, Workers: 64}}},
 		{"bench signup --store redis", &config.BenchSignup{Bench: config.Bench{Rounds: 3, For: 10 * time.Second, Workers: 64}, BenchStore: config.BenchStore{Store: config.NewLocation("redis")}}},
@@ -217,7 +218,7 @@ func TestWarnings(t *testing.T) {
 // TestHelp compares the references with testdata/*.help.
 func TestHelp(t *testing.T) {
 	for name, args := range map[string][]string{
-		"bellhop": nil, "doctor": {"doctor", "--help"}, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
+		"bellhop": nil, "doctor": {"doctor", "--help"}, "migrate": {"migrate", "--help"}, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
 		"dead": {"dead", "--help"}, "dead-replay": {"dead", "replay", "-h"}, "version": {"version", "--help"},
 	} {
 		t.Run(name, func(t *testing.T) {

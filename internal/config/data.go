@@ -47,18 +47,28 @@ func (d *Data) checkRedis(f *Faults) {
 		d.wantRedis(f, "redis-password")
 	}
 	if d.RedisCAFile != "" && d.wantRedis(f, "redis-ca-file") {
-		if !d.Store.TLS() && !d.Queue.TLS() {
-			f.add("redis-ca-file", "no rediss:// URL is there to use it", "write rediss:// for TLS, or leave it out")
-		}
-		checkCertificates(f, "redis-ca-file", d.RedisCAFile)
+		d.checkCA(f, d.Store.TLS() || d.Queue.TLS())
 	}
-	switch {
-	case d.RedisWait == 0:
-	case d.RedisWait < 0 || d.RedisWait > 100:
-		f.add("redis-wait", fmt.Sprintf("want 0 to 100, got %d", d.RedisWait), "name as many as the store's Redis has replicas")
-	default:
+	if d.checkWait(f) && d.RedisWait > 0 {
 		d.wantStoreInRedis(f, "redis-wait")
 	}
+}
+
+// checkCA looks into the file of certificates, if one is named.
+func (r *RedisAccess) checkCA(f *Faults, tls bool) {
+	if r.RedisCAFile != "" && !tls {
+		f.add("redis-ca-file", "no rediss:// URL is there to use it", "write rediss:// for TLS, or leave it out")
+	}
+	checkCertificates(f, "redis-ca-file", r.RedisCAFile)
+}
+
+// checkWait tells whether the number of replicas can be one.
+func (r *RedisAccess) checkWait(f *Faults) bool {
+	if r.RedisWait >= 0 && r.RedisWait <= 100 {
+		return true
+	}
+	f.add("redis-wait", fmt.Sprintf("want 0 to 100, got %d", r.RedisWait), "name as many as the store's Redis has replicas")
+	return false
 }
 
 // wantRedis notes a fault of a setting that means nothing without a Redis, and

@@ -58,6 +58,29 @@ func (d *Doctor) Validate() error {
 }
 
 // Validate returns all that is wrong, as [Faults], or nil.
+func (m *Migrate) Validate() error {
+	var f Faults
+	if problem, remedy := m.From.check(); problem != "" {
+		f.add("from", problem, remedy)
+	}
+	if problem, remedy := m.To.check(); problem != "" {
+		f.add("to", problem, remedy)
+	}
+	switch {
+	case m.From.Embedded() && m.To.Embedded():
+		f.add("to", "both ends are embedded", "name a Redis with --to or --from; a data directory moves by copying it while nothing runs")
+	case m.From.Reveal() == m.To.Reveal():
+		f.add("to", "this is where --from is", "name another store")
+	}
+	if (m.From.Embedded() || m.To.Embedded()) && m.DataDir == "" {
+		f.add("data-dir", "want the name of a directory, got an empty one", "write for example --data-dir bellhop-data")
+	}
+	m.checkCA(&f, m.From.TLS() || m.To.TLS())
+	m.checkWait(&f)
+	return f.err()
+}
+
+// Validate returns all that is wrong, as [Faults], or nil.
 func (b *BenchSignup) Validate() error {
 	var f Faults
 	b.Bench.check(&f)

@@ -41,7 +41,7 @@ type moves struct {
 func newMoves() *moves {
 	return &moves{
 		mark:    unfenced("move/mark", reads),
-		setMark: unfenced("move/setmark", takesIn),
+		setMark: unfenced("move/setmark", bringsEnd),
 		rest:    unfenced("move/rest", bringsEnd, "move", "mail", "attempts", "takeback"),
 		empty:   unfenced("move/empty", bringsEnd, "move"),
 

@@ -61,6 +61,8 @@ func RunTransfer(t *testing.T, from, to OpenSite) {
 		{"TheLastStepIsMadeUpForByAMoveBack", lastStepMissing},
 		{"OneThatIsGoneTooFarBelongsToItsMove", anotherMove},
 		{"ATargetWithSignUpsIsRefused", targetNotEmpty},
+		{"ASourceWithoutSignUpsIsRefused", sourceEmpty},
+		{"BothEndsAreNotOneStore", sameStore},
 		{"ATargetThatWasOnlyLookedAtIsNot", targetLookedAt},
 		{"AStoreInUseIsRefused", inUse},
 		{"OneThatSleptThroughTheMoveIsRefused", sleeperRefused},

@@ -99,6 +99,26 @@ func targetNotEmpty(tr *trip) {
 	}
 }
 
+func sourceEmpty(tr *trip) {
+	tr.visit(tr.from, func(w *world) {
+		_, err := w.Store.SharedKey(w.ctx, "mint", []byte("never used"))
+		w.must(err)
+	})
+	tr.notMoved(tr.from, tr.to, 0, nil, transfer.ErrNothing)
+	if _, err := tr.serves(tr.to); err != nil {
+		tr.Errorf("serving from the target: %v", err)
+	}
+}
+
+// sameStore moves a store onto itself, under two names.
+func sameStore(tr *trip) {
+	if !tr.from.Shared {
+		return // it can be open only once
+	}
+	_, want := tr.fromHere()
+	tr.notMoved(tr.from, tr.from, want.Books.Accepted, nil, transfer.ErrSame)
+}
+
 func targetLookedAt(tr *trip) {
 	f, _ := tr.fromHere()
 	tr.visit(tr.to, func(w *world) {
@@ -116,6 +136,7 @@ func targetLookedAt(tr *trip) {
 }
 
 func inUse(tr *trip) {
+	tr.visit(tr.from, func(w *world) { w.accept() })
 	for _, s := range []*Site{tr.from, tr.to} {
 		if !s.Shared {
 			continue // whoever has it open for a move is alone with it

@@ -41,8 +41,8 @@ type Report struct {
 
 // Run moves everything from one store to another, or completes a move that was
 // interrupted. It refuses a pair of stores that cannot be moved, before
-// anything is changed: [ErrMoved], [ErrUnfinished], [ErrInUse], [ErrNotEmpty],
-// [ErrSame]. On any other error the source may go on serving, or the move must
+// anything is changed: [ErrMoved], [ErrUnfinished], [ErrInUse], [ErrNothing],
+// [ErrNotEmpty], [ErrSame]. On any other error the source may go on serving, or the move must
 // be run again; opening the stores tells which.
 func Run(ctx context.Context, from Source, to Target, o Options) (Report, error) {
 	if o.Chunk == 0 {
@@ -80,7 +80,7 @@ func (m *move) begin(ctx context.Context) (already bool, err error) {
 	if m.arrived() {
 		return true, m.leave(ctx)
 	}
-	if err := m.mayLeave(); err != nil {
+	if err := m.mayLeave(ctx); err != nil {
 		return false, fmt.Errorf("move from %s: %w", m.From, err)
 	}
 	if err := m.mayFill(ctx); err != nil {
@@ -120,16 +120,18 @@ func (m *move) arrived() bool {
 
 // mayLeave tells whether this store can be a source, and gives the move its id:
 // an interrupted one keeps it, wherever it was going to.
-func (m *move) mayLeave() error {
-	switch m.source.Stage {
-	case Leaving, Stayed:
+func (m *move) mayLeave(ctx context.Context) error {
+	if m.source.Stage == Moved && m.target.Stage == Filling && m.target.Move == m.source.Move {
 		return nil
-	case Moved:
-		if m.target.Stage == Filling && m.target.Move == m.source.Move {
-			return nil
-		}
 	}
-	return m.source.Serve()
+	if err := m.source.Serve(); err != nil {
+		return err
+	}
+	used, err := hasSignUps(ctx, m.from)
+	if err == nil && !used {
+		err = ErrNothing
+	}
+	return err
 }
 
 // mayFill tells whether the other store can be this move's target.
@@ -148,36 +150,26 @@ func (m *move) mayFill(ctx context.Context) error {
 	if m.target.Move != "" && m.target.Move == m.source.Move {
 		return ErrSame
 	}
-	return empty(ctx, m.to)
+	used, err := hasSignUps(ctx, m.to)
+	if err == nil && used {
+		err = ErrNotEmpty
+	}
+	return err
 }
 
-// empty tells whether a store has no sign-ups and no mails, and never had any.
-// Secrets that a process made when it first looked at it do not count.
-func empty(ctx context.Context, rows Rows) error {
+// hasSignUps tells whether a store has, or had, sign-ups or mails. Secrets that
+// a process made when it first looked at it do not count.
+func hasSignUps(ctx context.Context, rows Rows) (bool, error) {
 	totals, err := rows.Totals(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	people, err := rows.SignUps(ctx, 0, 1)
-	if err != nil {
-		return err
-	}
-	if totals.Accepted > 0 || len(people) > 0 {
-		return ErrNotEmpty
-	}
-	return nil
+	return totals.Accepted > 0 || len(people) > 0, err
 }
 
 // open makes the target this move's, and empty.
 func (m *move) open(ctx context.Context) error {
-	// The source's mark is new by now: if it is the target's too, they are one.
-	target, err := m.to.Mark(ctx)
-	if err != nil {
-		return fmt.Errorf("look at %s: %w", m.To, err)
-	}
-	if target == m.source {
-		return ErrSame
-	}
 	if err := m.markTarget(ctx, Filling); err != nil {
 		return err
 	}

@@ -48,6 +48,8 @@ var (
 	// ErrChanged is returned when a store's mark is not the expected one any
 	// more: somebody has used the store, or moved it, meanwhile.
 	ErrChanged = errors.New("the store was used while it was being moved: stop every process and move it again")
+	// ErrNothing is returned for a source without sign-ups.
+	ErrNothing = errors.New("no sign-up was ever stored here")
 	// ErrNotEmpty is returned for a target with sign-ups or mails of its own.
 	ErrNotEmpty = errors.New("the store to move to has sign-ups of its own: name an empty one")
 	// ErrSame is returned when source and target are one store.
