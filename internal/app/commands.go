@@ -94,6 +94,7 @@ func (p Program) withDesk(ctx context.Context, data *config.Data, fn func(*deadD
 			return err
 		}
 	}
+	r.command = true
 	if err := r.openStore(ctx); err != nil {
 		return err
 	}

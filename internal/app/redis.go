@@ -68,7 +68,9 @@ func (l links) close() error {
 }
 
 func (r *rooms) redisStore(ctx context.Context) (store, error) {
-	s, err := redisstore.Open(ctx, redisstore.Options{Client: r.redis.store, Policy: r.policy, Announce: r.announce, Logger: r.log})
+	s, err := redisstore.Open(ctx, redisstore.Options{
+		Client: r.redis.store, Policy: r.policy, Announce: r.announce, Command: r.command, Logger: r.log,
+	})
 	if err != nil {
 		return nil, err
 	}

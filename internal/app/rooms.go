@@ -60,6 +60,9 @@ type rooms struct {
 	// announce tells that relays are in other processes, which must be told
 	// of sign-ups.
 	announce bool
+	// command tells that nobody is served: a store that is not there is not
+	// made.
+	command bool
 
 	redis links
 	dir   *datadir.Dir

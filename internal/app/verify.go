@@ -74,6 +74,7 @@ func verifyShared(ctx context.Context, data *config.Data, policy onboarding.Poli
 		return v, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	r.command = true
 	if err := r.openStore(ctx); err != nil {
 		return v, err
 	}

@@ -121,7 +121,7 @@ func replication(f Facts, wait int) (found []Finding) {
 	}
 	switch {
 	case f.Replicas < wait:
-		found = append(found, Finding{Warning, fmt.Sprintf("%s, and a sign-up is answered only when it is on %d (--redis-wait): until more follow, every sign-up is answered 503 and no mail is sent.", replicas(f.Replicas), wait)})
+		found = append(found, Finding{Refused, fmt.Sprintf("%s, and a sign-up is answered only when it is on %d (--redis-wait): until more follow, every sign-up is answered 503, no mail is sent and no process starts.", replicas(f.Replicas), wait)})
 	case f.Replicas > wait && wait == 0:
 		found = append(found, Finding{Warning, fmt.Sprintf("%s, and nothing waits for them: %s Set --redis-wait %d.", replicas(f.Replicas), fmt.Sprintf(failover, "a failover"), f.Replicas)})
 	case f.Replicas > wait:

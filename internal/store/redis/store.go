@@ -68,6 +68,9 @@ const form = "1"
 // there.
 var ErrForm = errors.New("what is in this Redis was written by another version of bellhop")
 
+// ErrEmpty is returned by [Open] for a command when nothing was ever stored.
+var ErrEmpty = errors.New("no sign-up was ever stored here")
+
 // Options configure [Open]. Client and Policy are required.
 type Options struct {
 	// Client is not closed by the store.
@@ -80,6 +83,9 @@ type Options struct {
 	// Announce tells the relays of other processes of each lane in which a
 	// sign-up made mails due, so that they need not look for them.
 	Announce bool
+	// Command is for one that serves nobody: it leaves a Redis without a store
+	// as it is, and a move that is under way.
+	Command bool
 	// Logger is told of announcements that fail. Default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -96,6 +102,8 @@ type Store struct {
 
 	closed atomic.Bool
 	client *redisdb.Client
+	away   chan struct{}        // closed when the store has been moved away
+	once   sync.Once            // closes it
 	news   chan onboarding.Lane // nil without Announce
 	herald sync.WaitGroup
 	end    context.CancelFunc // ends the herald
@@ -106,7 +114,7 @@ type Store struct {
 // to the end, is refused with [transfer.ErrMoved] or [transfer.ErrUnfinished].
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := newStore(o)
-	if err := s.begin(ctx); err != nil {
+	if err := s.begin(ctx, !o.Command); err != nil {
 		return nil, fmt.Errorf("open store at %s: %w", o.Client.Settings(), err)
 	}
 	if o.Announce {
@@ -118,7 +126,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func newStore(o Options) *Store {
 	s := &Store{
 		client: o.Client, tag: o.Client.Tag(Tag), steps: newSteps(),
-		policy: o.Policy, now: o.Now, logger: o.Logger, copies: copiesOf(o.Policy),
+		policy: o.Policy, now: o.Now, logger: o.Logger, copies: copiesOf(o.Policy), away: make(chan struct{}),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -126,14 +134,18 @@ func newStore(o Options) *Store {
 	return s
 }
 
-// begin looks whether a process may serve here.
-func (s *Store) begin(ctx context.Context) error {
-	v, err := s.run(ctx, s.steps.open, redisdb.Answered, form)
+// begin looks whether a process may serve, or a command work, here.
+func (s *Store) begin(ctx context.Context, serves bool) error {
+	v, err := s.run(ctx, s.steps.open, redisdb.Answered, form, flag(serves))
 	if err != nil {
 		return err
 	}
 	r := newReply(v)
-	if err := checkForm(r.text()); err != nil {
+	version := r.text()
+	if version == "" && !serves {
+		return ErrEmpty
+	}
+	if err := checkForm(version); err != nil {
 		return err
 	}
 	mark := r.mark()
@@ -159,11 +171,19 @@ func copiesOf(p onboarding.Policy) string {
 	return "{" + b.String() + "}"
 }
 
-// Failed is never closed: whatever happens to Redis, it may come back.
-func (s *Store) Failed() <-chan struct{} { return nil }
+// Failed is closed when the store has been moved away under a process that
+// serves it. Nothing else is final: whatever happens to Redis, it may come back.
+func (s *Store) Failed() <-chan struct{} { return s.away }
 
-// Err is nil: see Failed.
-func (s *Store) Err() error { return nil }
+// Err is why the store has failed, nil while it has not.
+func (s *Store) Err() error {
+	select {
+	case <-s.away:
+		return transfer.ErrAway
+	default:
+		return nil
+	}
+}
 
 // Close makes every call after it fail. The client stays open.
 func (s *Store) Close() error {
@@ -193,6 +213,7 @@ func (s *Store) run(ctx context.Context, step *redisdb.Script, d redisdb.Durabil
 	}
 	v, err := s.tag.Run(ctx, step, d, append([]any{clock}, args...)...)
 	if err != nil && strings.Contains(err.Error(), fenced) {
+		s.once.Do(func() { close(s.away) })
 		err = transfer.ErrAway
 	}
 	if errors.Is(err, redisdb.ErrUnavailable) || errors.Is(err, redisdb.ErrClosed) || errors.Is(err, transfer.ErrAway) {
