@@ -37,11 +37,15 @@ func startRedis(ctx context.Context, dir, appendfsync string) (*process, error) 
 	}
 	host, port, _ := strings.Cut(address, ":")
 	p := &process{address: address}
-	p.cmd = exec.CommandContext(ctx, program, "--bind", host, "--port", port, "--dir", dir, "--logfile", filepath.Join(dir, "redis.log"),
+	p.cmd = exec.CommandContext(ctx, program, "--bind", host, "--port", port, "--logfile", "redis.log",
 		"--appendonly", "yes", "--appendfsync", appendfsync, "--auto-aof-rewrite-percentage", "0", "--save", "")
-	client := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1})
-	defer client.Close()
-	if err := p.run(ctx, func() bool { return client.Ping(ctx).Err() == nil }); err != nil {
+	p.cmd.Dir = dir
+	r, err := openRedis(ctx, p.url())
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	if err := p.run(ctx, func() bool { return r.node.Ping(ctx).Err() == nil }); err != nil {
 		text, _ := os.ReadFile(filepath.Join(dir, "redis.log"))
 		return nil, fmt.Errorf("start redis-server: %w\n%s", err, text)
 	}
