@@ -154,10 +154,10 @@ func (p Program) printMove(report transfer.Report, from, to *end) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(p.Stdout, `
+	_, err := fmt.Fprint(p.Stdout, `
 Start bellhop serve with the new store now; with the old one it does not start.
-%s still holds a copy, with people's names and addresses. Delete it
+The old one still holds a copy, with people's names and addresses. Delete that
 when you trust the new one: who is erased from now on is not erased there.
-`, from.name)
+`)
 	return err
 }
