@@ -1,7 +1,10 @@
 // Package crashtest holds the tests that kill the real program, at random
-// moments and at every named one, and then ask the mail server's own log who
-// got what. It also proves that the tests would notice: it seeds known
-// mistakes into the source, one at a time, and expects a named test to fail.
+// moments and at every named one, with its store on its own disk and in Redis,
+// and then ask the mail server's own log who got what. With Redis they also
+// stop, end and restart the processes of a fleet, and break what lies between
+// them and Redis, and Redis itself. They prove that they would notice, too: they
+// seed known mistakes into the source, one at a time, and expect a named test to
+// fail.
 //
 // It has no code of its own besides its tests.
 package crashtest

@@ -66,18 +66,6 @@ func TestI6_OnlyProbesChangeRows(t *testing.T) {
 	}
 }
 
-// await looks until a condition holds.
-func (r *rig) await(what string, holds func() bool) {
-	r.t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !holds(); <-tick.C {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 // awaitProbes waits until the mail server has seen n more connections.
 func (r *rig) awaitProbes(n int) {
 	r.t.Helper()

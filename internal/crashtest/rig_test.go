@@ -1,34 +1,27 @@
 package crashtest
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"bellhop/internal/mail/smtptest"
 	"bellhop/internal/onboarding"
+	"bellhop/internal/redistest"
 )
 
 // patience is how long anything may take on a busy machine.
 const patience = 2 * time.Minute
 
-// build builds the program with the given tags, once per set of tags.
+// build builds the program with the given tags.
 func build(t *testing.T, args ...string) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bellhop")
@@ -39,12 +32,14 @@ func build(t *testing.T, args ...string) string {
 	return binary
 }
 
-// rig is a program with its data directory, its mail server, and what was
-// promised to whom.
+// rig is a program with its store, its mail server, and what was promised to
+// whom.
 type rig struct {
 	t       *testing.T
 	binary  string
-	dir     string
+	store   []string // the flags that say where the store is, and the queue
+	dir     string   // the data directory; "" with a Redis
+	looks   time.Duration
 	sink    *smtptest.Server
 	journal string
 	wrap    []string // what the program is run under, such as strace
@@ -54,170 +49,62 @@ type rig struct {
 	acked  map[string]string // sign-up id → address, of every 202
 }
 
+// newRig is a rig with the embedded store.
 func newRig(t *testing.T, binary string) *rig {
 	t.Helper()
-	r := &rig{t: t, binary: binary, dir: filepath.Join(t.TempDir(), "data"), journal: filepath.Join(t.TempDir(), "mails"), acked: make(map[string]string)}
-	r.sink = smtptest.Start(t, smtptest.Options{LogPath: r.journal})
+	dir := filepath.Join(t.TempDir(), "data")
+	r := rigOf(t, binary, "--data-dir", dir)
+	r.dir, r.looks = dir, 100*time.Millisecond
 	return r
 }
 
-// process is one run of the program.
-type process struct {
-	rig    *rig
-	cmd    *exec.Cmd
-	url    string
-	output bytes.Buffer
-	gone   chan struct{} // closed when it has ended
-}
-
-// start starts "bellhop serve" and waits until it answers. It returns nil if
-// the process died first, as it may at an armed point.
-func (r *rig) start(env ...string) *process {
-	r.t.Helper()
-	address := freeAddress(r.t)
-	p := &process{rig: r, url: "http://" + address, gone: make(chan struct{})}
-	command := append(slices.Clone(r.wrap), r.binary, "serve", "--listen", address, "--data-dir", r.dir, "--public-url", "http://bellhop.test",
-		"--smtp", r.sink.URL(),
-		"--unknown-pause", "50ms", "--mail-retry", "50ms", "--drain-timeout", "30s")
-	p.cmd = exec.Command(command[0], command[1:]...)
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
-	if err := p.cmd.Start(); err != nil {
-		r.t.Fatal(err)
-	}
-	go func() {
-		_ = p.cmd.Wait()
-		close(p.gone)
-	}()
-	r.t.Cleanup(p.kill)
-	if p.ready() {
-		return p
-	}
-	return nil
-}
-
-func freeAddress(t *testing.T) string {
+// newRedisRig is a rig with store and queue in the Redis at a URL.
+func newRedisRig(t *testing.T, binary, url string, more ...string) *rig {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return rigOf(t, binary, append([]string{"--store", url, "--queue", "redis"}, more...)...)
 }
 
-func (p *process) ready() bool {
-	p.rig.t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		resp, err := http.Get(p.url + "/readyz")
-		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return true
-			}
-		}
-		select {
-		case <-p.gone:
-			return false
-		case <-tick.C:
-		case <-deadline:
-			p.kill()
-			p.rig.t.Fatalf("not ready:\n%s", p.output.String())
-		}
-	}
+func rigOf(t *testing.T, binary string, store ...string) *rig {
+	t.Helper()
+	r := &rig{t: t, binary: binary, store: store, looks: time.Second, journal: filepath.Join(t.TempDir(), "mails"), acked: make(map[string]string)}
+	r.sink = smtptest.Start(t, smtptest.Options{LogPath: r.journal, Forget: true})
+	return r
 }
 
-// holder is the process that holds the data directory: the program itself,
-// also when it runs under another.
-func (p *process) holder() int {
-	p.rig.t.Helper()
-	raw, err := os.ReadFile(filepath.Join(p.rig.dir, "lock"))
-	if err != nil {
-		p.rig.t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
-	if err != nil {
-		p.rig.t.Fatal(err)
-	}
-	return pid
+// durable starts a Redis that has on disk what it has answered.
+func durable(t *testing.T) *redistest.Server {
+	t.Helper()
+	return redistest.Start(t, redistest.Options{Persistence: redistest.Always})
 }
 
-// kill ends the process as kill -9 does, and waits for it.
-func (p *process) kill() {
-	_ = p.cmd.Process.Signal(syscall.SIGKILL)
-	<-p.gone
-}
-
-// stop ends it in good order.
-func (p *process) stop() {
-	p.rig.t.Helper()
-	_ = syscall.Kill(p.holder(), syscall.SIGTERM)
-	select {
-	case <-p.gone:
-	case <-time.After(patience):
-		p.kill()
-		p.rig.t.Fatalf("did not stop:\n%s", p.output.String())
-	}
-	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		p.rig.t.Fatalf("exit code %d:\n%s", code, p.output.String())
-	}
-}
-
-// load signs people up from several clients until the process is gone or ctx
-// ends, and keeps what it was promised.
-func (p *process) load(ctx context.Context, clients int) {
-	var all sync.WaitGroup
-	for range clients {
-		all.Go(func() {
-			client := &http.Client{Transport: &http.Transport{}}
-			defer client.CloseIdleConnections()
-			for ctx.Err() == nil && p.signUp(ctx, client) == nil {
-			}
-		})
-	}
-	all.Wait()
-}
-
-// signUp signs one new person up. Only a 202 is a promise.
-func (p *process) signUp(ctx context.Context, client *http.Client) error {
-	to := fmt.Sprintf("person.%d@example.com", p.rig.people.Add(1))
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/createUser",
-		strings.NewReader(fmt.Sprintf(`{"first":"Ada","last":"Lovelace","email":%q}`, to)))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusAccepted {
-		return errors.Join(err, errors.New(resp.Status))
-	}
-	var got struct{ ID string }
-	if err := json.Unmarshal(body, &got); err != nil {
-		return err
-	}
-	p.rig.mu.Lock()
-	defer p.rig.mu.Unlock()
-	p.rig.acked[got.ID] = to
-	return nil
+// promise notes a sign-up that was answered with 202.
+func (r *rig) promise(id, to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.acked[id] = to
 }
 
 // verify runs "bellhop verify --json" beside whatever runs.
 func (r *rig) verify() onboarding.Report {
 	r.t.Helper()
-	out, err := exec.Command(r.binary, "verify", "--json", "--data-dir", r.dir).Output()
-	var report onboarding.Report
-	if json.Unmarshal(out, &report) != nil {
-		r.t.Fatalf("verify: %v\n%s", err, out)
+	report, err := r.audit()
+	if err != nil {
+		r.t.Fatal(err)
 	}
 	return report
+}
+
+// audit is verify for when the store may be away.
+func (r *rig) audit() (report onboarding.Report, err error) {
+	out, err := exec.Command(r.binary, append([]string{"verify", "--json"}, r.store...)...).Output()
+	if json.Unmarshal(out, &report) != nil {
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			out = failed.Stderr
+		}
+		return report, fmt.Errorf("verify: %w\n%s", err, out)
+	}
+	return report, nil
 }
 
 // settle runs the program until every mail is in a finished state.
@@ -228,29 +115,50 @@ func (r *rig) settle() onboarding.Report {
 		r.t.Fatal("the program does not start any more")
 	}
 	defer p.stop()
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for range tick.C {
-		report := r.verify()
-		open := int64(0)
-		for _, s := range []onboarding.State{onboarding.Due, onboarding.Queued, onboarding.Sending, onboarding.Committing} {
-			open += report.States[s]
-		}
-		// An unknown is settled when its copy ended unknown too: it is held.
-		for _, id := range report.Unknown {
-			if !slices.Contains(report.Copies, id) {
-				open++
-			}
-		}
-		if open == 0 {
-			return report
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("not settled: %+v\n%s", report, p.output.String())
+	return r.settled()
+}
+
+// settled waits until every mail is in a finished state.
+func (r *rig) settled() (report onboarding.Report) {
+	r.t.Helper()
+	r.awaitEvery(r.looks, "every mail to be settled", func() bool {
+		report = r.verify()
+		return open(report) == 0
+	}, func() any { return report })
+	return report
+}
+
+// open is how many mails are on their way.
+func open(report onboarding.Report) (n int64) {
+	for _, s := range []onboarding.State{onboarding.Due, onboarding.Queued, onboarding.Sending, onboarding.Committing} {
+		n += report.States[s]
+	}
+	// An unknown is settled when its copy ended unknown too: it is held.
+	for _, id := range report.Unknown {
+		if !slices.Contains(report.Copies, id) {
+			n++
 		}
 	}
-	panic("unreachable")
+	return n
+}
+
+// await looks until a condition holds.
+func (r *rig) await(what string, holds func() bool) {
+	r.t.Helper()
+	r.awaitEvery(100*time.Millisecond, what, holds, func() any { return "" })
+}
+
+// awaitEvery is await with a time between two looks, and with what to say of
+// the last when there was none that was right.
+func (r *rig) awaitEvery(pause time.Duration, what string, holds func() bool, last func() any) {
+	r.t.Helper()
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); !holds(); <-tick.C {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("waited in vain for %s: %+v", what, last())
+		}
+	}
 }
 
 // judge compares what was promised with the mail server's own log.
@@ -264,15 +172,7 @@ func (r *rig) judge(report onboarding.Report) {
 	for _, m := range mails {
 		got[m.To] = append(got[m.To], m)
 	}
-	copies := 0
-	for to, all := range got {
-		copies += len(all) - 1
-		for _, m := range all[1:] {
-			if m.MessageID != all[0].MessageID || m.SHA256 != all[0].SHA256 {
-				r.t.Errorf("%s got two different mails: %s and %s", to, all[0].MessageID, m.MessageID)
-			}
-		}
-	}
+	copies := r.judgeCopies(got, report)
 	held := 0
 	for id, to := range r.acked {
 		if len(got[to]) > 0 {
@@ -286,12 +186,33 @@ func (r *rig) judge(report onboarding.Report) {
 		}
 		held++
 	}
-	if copies > len(report.Copies) {
-		r.t.Errorf("the mail server's log holds %d copies, the ledger knows of %d", copies, len(report.Copies))
-	}
 	if !report.OK {
 		r.t.Errorf("verify: %+v", report)
 	}
-	r.t.Logf("%d promised, %d mails in the log, %d of them copies; %d promised ones held as unknown; ledger: accepted %d, copies %d, unknown %d",
-		len(r.acked), len(mails), copies, held, report.Accepted, len(report.Copies), len(report.Unknown))
+	r.t.Logf("%d promised, %d mails in the log, %d of them copies; %d promised ones held as unknown; ledger: accepted %d, copies %d, unknown %d, failed %d",
+		len(r.acked), len(mails), copies, held, report.Accepted, len(report.Copies), len(report.Unknown), report.States[onboarding.Failed])
+}
+
+// judgeCopies looks at what came more than once, and returns how many mails too
+// many that is. The ledger must know of each by its name: a Message-ID is a
+// mail's id, at our domain.
+func (r *rig) judgeCopies(got map[string][]smtptest.Mail, report onboarding.Report) (copies int) {
+	r.t.Helper()
+	counted := make(map[string]bool)
+	for _, id := range report.Copies {
+		counted[id] = true
+	}
+	for to, all := range got {
+		copies += len(all) - 1
+		id, _, _ := strings.Cut(strings.TrimPrefix(all[0].MessageID, "<"), "@")
+		if len(all) > 2 || len(all) == 2 && !counted[id] {
+			r.t.Errorf("%s got %s %d times, and the ledger does not know of it", to, id, len(all))
+		}
+		for _, m := range all[1:] {
+			if m.MessageID != all[0].MessageID || m.SHA256 != all[0].SHA256 {
+				r.t.Errorf("%s got two different mails: %s and %s", to, all[0].MessageID, m.MessageID)
+			}
+		}
+	}
+	return copies
 }
