@@ -73,9 +73,11 @@ func (s *Store) Committing(ctx context.Context, c onboarding.Claim, m onboarding
 	return nil
 }
 
-// Check implements [onboarding.Claims].
+// Check implements [onboarding.Claims]. It waits for replicas although it changes
+// nothing: a master that has been replaced without knowing it has none, and must
+// not let a dot through.
 func (s *Store) Check(ctx context.Context, c onboarding.Claim) error {
-	v, err := s.run(ctx, s.steps.check, redisdb.Answered, string(c.Mail), string(c.Holder), c.Op, ms(s.policy.DeadAfter))
+	v, err := s.run(ctx, s.steps.check, redisdb.Replicated, string(c.Mail), string(c.Holder), c.Op, ms(s.policy.DeadAfter))
 	if err == nil {
 		err = decided(v)
 	}

@@ -136,8 +136,13 @@ func (d *database) compareCounts() {
 func (d *database) compareLogs() {
 	finished, uses := set(d.entries("{bellhop}:finished")), set(d.entries("{bellhop}:uses"))
 	beats := d.pairs("ZRANGE", "{bellhop}:beats", "0", "-1", "WITHSCORES")
+	for who := range d.hash("{bellhop}:healthy") {
+		d.demand(beats[who] != "", "%s is remembered as healthy, and not as alive or dead", who)
+	}
 	for n, row := range d.rows {
-		if row["ended"] != "" {
+		finishes := slices.Contains([]string{"sent", "failed", "cancelled", "expired", "suppressed", "purged"}, row["state"])
+		d.demand(finishes == (row["ended"] != ""), "mail %s is %s and ended at %q", n, row["state"], row["ended"])
+		if finishes {
 			entry := fmt.Sprint("", map[string]any{"n": n, "ended": row["ended"]})
 			d.demand(finished[entry], "mail %s is %s and not in the log of finished ones", n, row["state"])
 		}
@@ -166,7 +171,7 @@ func set(items []string) map[string]bool {
 
 // comparePeople looks whether every mail has a name, and every sign-up a number.
 func (d *database) comparePeople(keys []string) {
-	named, people, all := map[string]string{}, 0, set(keys)
+	named, people := map[string]string{}, 0
 	for _, key := range keys {
 		subject, is := strings.CutPrefix(key, "{bellhop}:subject:")
 		if !is {
@@ -177,7 +182,8 @@ func (d *database) comparePeople(keys []string) {
 			people++
 		}
 		if hash := fields["key"]; hash != "" {
-			d.demand(all["{bellhop}:key:"+hash], "%s has a key that is gone", key)
+			value, _ := d.client.Get(context.Background(), "{bellhop}:key:"+hash).Result()
+			d.demand(strings.HasSuffix(value, " "+subject), "%s has a key that is gone, or another's", key)
 		}
 		for name, n := range fields {
 			if step, is := strings.CutPrefix(name, "mail:"); is {

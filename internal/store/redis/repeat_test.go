@@ -20,6 +20,7 @@ type hand struct {
 	*redis.Store
 	t      *testing.T
 	ctx    context.Context
+	url    string
 	clock  *clock
 	policy onboarding.Policy
 	forms  int
@@ -35,11 +36,17 @@ const (
 )
 
 func newHand(t *testing.T, url string) *hand {
+	t.Helper()
 	p := onboarding.DefaultPolicy()
 	p.Retention = 40 * time.Hour
 	p.MaxClaims = 3
+	return newHandWith(t, url, p)
+}
+
+func newHandWith(t *testing.T, url string, p onboarding.Policy) *hand {
+	t.Helper()
 	clock := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	h := &hand{t: t, ctx: within(t), clock: clock, policy: p}
+	h := &hand{t: t, ctx: within(t), url: url, clock: clock, policy: p}
 	h.Store = connect(t, redisdb.Settings{URL: url}, redis.Options{Policy: p, Now: clock.Now})
 	return h
 }

@@ -78,7 +78,7 @@ func TestWithoutItsReplicaNothingIsPromised(t *testing.T) {
 	const limit = 1500 * time.Millisecond
 	s := connect(t, redisdb.Settings{URL: master.URL(0), Wait: 1, Timeout: limit}, redis.Options{})
 	ctx := within(t)
-	for number := 1; number <= 4; number++ {
+	for number := 1; number <= 5; number++ {
 		_, _, err := s.Accept(ctx, form(subject(number), number, true))
 		ok(t, err)
 	}
@@ -89,11 +89,13 @@ func TestWithoutItsReplicaNothingIsPromised(t *testing.T) {
 		ok(t, err)
 		return c
 	}
-	sending, committing := claim(2), claim(3)
+	sending, committing, late := claim(2), claim(3), claim(5)
 	rendered := onboarding.Rendered{Mint: 1, BodyHash: [32]byte{7}}
-	ok(t, s.Committing(ctx, committing, rendered))
+	for _, c := range []onboarding.Claim{committing, late} {
+		ok(t, s.Committing(ctx, c, rendered))
+	}
 	promises := map[string]func() error{
-		"a sign-up": func() error { _, _, err := s.Accept(ctx, form(uuid.NewString(), 5, true)); return err },
+		"a sign-up": func() error { _, _, err := s.Accept(ctx, form(uuid.NewString(), 6, true)); return err },
 		"a sign-up stored before": func() error {
 			p, repeated, err := s.Accept(ctx, form(uuid.NewString(), 1, true))
 			if err == nil && (!repeated || p.ID != subject(1)) {
@@ -102,12 +104,14 @@ func TestWithoutItsReplicaNothingIsPromised(t *testing.T) {
 			return err
 		},
 		"committing":   func() error { return s.Committing(ctx, sending, rendered) },
+		"a late dot":   func() error { return s.Check(ctx, late) },
 		"an outcome":   func() error { _, err := s.Record(ctx, committing, result(onboarding.Sent)); return err },
 		"erasing":      func() error { return s.Erase(ctx, subject(4)) },
 		"a shared key": func() error { _, err := s.SharedKey(ctx, "mint", []byte("secret")); return err },
 		"a ping":       func() error { return s.Ping(ctx) },
 	}
 
+	ok(t, s.Heartbeat(ctx, me))
 	replica.Pause()
 	ask(promises, func(what string, took time.Duration, err error) {
 		if !errors.Is(err, signup.ErrUnavailable) || took > limit+5*time.Second {
@@ -121,6 +125,7 @@ func TestWithoutItsReplicaNothingIsPromised(t *testing.T) {
 	for again := true; again; {
 		again = errors.Is(s.Ping(ctx), signup.ErrUnavailable) // it is catching up
 	}
+	ok(t, s.Heartbeat(ctx, me))
 	ask(promises, func(what string, _ time.Duration, err error) {
 		if err != nil {
 			t.Errorf("%s with the replica: %v", what, err)
@@ -133,9 +138,9 @@ func TestWithoutItsReplicaNothingIsPromised(t *testing.T) {
 	books, err := after.Books(ctx)
 	ok(t, err)
 	got := []int64{books.Accepted, books.States[onboarding.Committing], books.States[onboarding.Sent], books.States[onboarding.Cancelled]}
-	for i, want := range []int64{5, 1, 1, 1} {
+	for i, want := range []int64{6, 2, 1, 1} {
 		if got[i] != want {
-			t.Errorf("accepted, committing, sent and cancelled are %v, want 5, 1, 1, 1", got)
+			t.Errorf("accepted, committing, sent and cancelled are %v, want 6, 2, 1, 1", got)
 		}
 	}
 	sound(t, after, replica.URL(0))

@@ -40,7 +40,7 @@ func newSteps() *steps {
 		person: script("person", reads),
 		erase:  script("erase", bringsEnd, "mail", "subject"),
 
-		due:     script("due", reads),
+		due:     script("due", bringsEnd),
 		relayed: script("relayed", bringsEnd, "mail"),
 		arrived: script("arrived", bringsEnd, "arrived"),
 		lane:    script("lane", reads),

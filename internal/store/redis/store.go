@@ -11,8 +11,9 @@
 // the sign-up's id, a claim and what follows by the claim's own id, relaying by
 // the generation.
 //
-// What accepts a sign-up, passes the point of no return or records an outcome
-// waits for as many replicas as the client was told to, a repeat too.
+// What accepts a sign-up, lets a mail pass the point of no return, records an
+// outcome or is done for an operator waits for as many replicas as the client was
+// told to, a repeat too.
 //
 // # What is where
 //

@@ -8,9 +8,9 @@ while #reply < limit do
     local n, at = page[i], tonumber(page[i + 1])
     if #reply < limit and (at > since or n > after) then
       local m = call('HMGET', P .. 'mail:' .. n, 'id', 'state', 'reason', 'phase', 'code', 'enhanced', 'answer', 'attempts')
-      for j = 1, 8 do m[j] = m[j] or '' end
+      for j = 2, 8 do m[j] = m[j] or '' end
       m[9], m[10] = int(at), n
-      reply[#reply + 1] = m
+      if m[1] then reply[#reply + 1] = m end
     end
   end
   if #page < 200 then break end

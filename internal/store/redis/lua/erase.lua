@@ -4,10 +4,7 @@ local known = call('HMGET', subject, 'status', 'key')
 if not known[1] then return 'none' end
 call('HSET', subject, 'status', 'erased')
 call('HDEL', subject, 'first', 'last', 'email', 'key')
-if known[2] then
-  local value = call('GET', P .. 'key:' .. known[2])
-  if value and string.match(value, ' (.+)$') == id then call('DEL', P .. 'key:' .. known[2]) end
-end
+if known[2] then call('DEL', P .. 'key:' .. known[2]) end
 cancel(id, 'the person was erased')
 -- Whoever stored what mail servers said should have taken addresses out, and
 -- this does not rely on it.

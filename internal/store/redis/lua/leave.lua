@@ -3,7 +3,7 @@
 -- dead, for a sweep to find.
 local by, cursor, pause, copies = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local held = P .. 'held:' .. by
-if call('ZSCORE', P .. 'beats', by) then call('ZADD', P .. 'beats', 0, by) end
+call('ZADD', P .. 'beats', 0, by)
 call('HDEL', P .. 'healthy', by)
 local scanned = call('ZSCAN', held, cursor, 'COUNT', 100)
 for i = 1, #scanned[2], 2 do

@@ -11,17 +11,19 @@ local function first(key, from, to, most)
   return call('ZRANGEBYSCORE', P .. key, from, to, 'LIMIT', 0, most or limit)
 end
 
--- recover takes back some of the mails that an incarnation holds.
-local function recover(who, numbers, why)
+-- each makes a step with the mail of each number. A number without a row, which
+-- the server has thrown away if it was allowed to, is forgotten: verify names it.
+local function each(key, numbers, step)
   for _, n in ipairs(numbers) do
     local m = load(n)
-    if m and HELD[m.state] and m.holder == who then
-      take_back(m, why, pause, copies)
-    else
-      call('ZREM', P .. 'held:' .. who, n)
-    end
+    if m then step(m) else call('ZREM', P .. key, n) end
   end
   return #numbers
+end
+
+-- recover takes back some of the mails that an incarnation holds.
+local function recover(who, numbers, why)
+  return each('held:' .. who, numbers, function(m) take_back(m, why, pause, copies) end)
 end
 
 -- recover_dead takes back what a dead incarnation holds, and forgets it then.
@@ -59,9 +61,8 @@ end
 
 -- Makes a copy of each unknown whose pause is over due.
 function sweeps.unknown()
-  local numbers, copied = first('unknown', '-inf', int(now)), 0
-  for _, n in ipairs(numbers) do
-    local m = load(n)
+  local copied = 0
+  local looked = each('unknown', first('unknown', '-inf', int(now)), function(m)
     if tonumber(m.expires) <= now then
       hold(m)
     else
@@ -70,18 +71,16 @@ function sweeps.unknown()
       copied = copied + 1
     end
     save(m)
-  end
-  return { #numbers, copied }
+  end)
+  return { looked, copied }
 end
 
 function sweeps.expired()
-  local numbers = first('expiring', '-inf', int(now))
-  for _, n in ipairs(numbers) do
-    local m = load(n)
+  local done = each('expiring', first('expiring', '-inf', int(now)), function(m)
     finish(m, 'expired', expired_text(m))
     save(m)
-  end
-  return { #numbers, #numbers }
+  end)
+  return { done, done }
 end
 
 -- Returns mails to due whose message should have come through. They keep their
@@ -90,13 +89,11 @@ function sweeps.queued()
   local looked, moved = 0, 0
   for _, lane in ipairs(LANES) do
     local before = math.min(now - stale, num(call('HGET', P .. 'counts', 'arrived:' .. lane)))
-    local numbers = first('queued:' .. lane, '-inf', '(' .. int(before))
-    for _, n in ipairs(numbers) do
-      local m = load(n)
+    local done = each('queued:' .. lane, first('queued:' .. lane, '-inf', '(' .. int(before)), function(m)
       become_due(m, tonumber(m.at))
       save(m)
-    end
-    looked, moved = math.max(looked, #numbers), moved + #numbers
+    end)
+    looked, moved = math.max(looked, done), moved + done
   end
   return { looked, moved }
 end
@@ -106,9 +103,7 @@ end
 function sweeps.ahead()
   local looked, moved = 0, 0
   local function bring(key, furthest)
-    local numbers = first(key, '(' .. int(now + furthest), '+inf')
-    for _, n in ipairs(numbers) do
-      local m = load(n)
+    local done = each(key, first(key, '(' .. int(now + furthest), '+inf'), function(m)
       -- A due mail's time is always before its expiry, whatever the settings
       -- were when it was created.
       if m.state ~= 'due' or tonumber(m.at) > now + m.keeps then
@@ -117,8 +112,8 @@ function sweeps.ahead()
         save(m)
         moved = moved + 1
       end
-    end
-    looked = math.max(looked, #numbers)
+    end)
+    looked = math.max(looked, done)
   end
   for _, lane in ipairs(LANES) do
     bring('due:' .. lane, expiry)
@@ -164,7 +159,7 @@ function sweeps.finished()
     local age = now - ended
     if age >= 0 and age < retention then break end
     local m = load(n)
-    local current = m and FINISHED[m.state] and m.ended == ended
+    local current = m and m.ended == ended
     if current and age < 0 then
       call('HSET', P .. 'mail:' .. n, 'ended', int(now))
       call('XADD', P .. 'finished', '*', 'n', n, 'ended', int(now))

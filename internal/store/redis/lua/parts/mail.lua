@@ -87,8 +87,9 @@ local function save(m)
   enter(m)
 end
 
--- holds tells whether the claim is the latest one made on the mail.
-local function holds(m, holder, op) return op ~= '' and m.op == op and m.holder == holder end
+-- holds tells whether the claim is the latest one made on the mail. An empty op
+-- is nobody's.
+local function holds(m, holder, op) return m.op == op and m.holder == holder end
 
 -- free makes every step of the last claim fail from now on.
 local function free(m) m.holder, m.op = nil, nil end
