@@ -141,6 +141,27 @@ func number(v float64) string {
 	}
 }
 
+// rounds calls fn for each round with a directory that is removed afterwards,
+// and notes how much of the machine was not ours meanwhile: a busy one makes
+// every figure worse, and not all of them by as much.
+func (s *sheet) rounds(o Options, fn func(n int, dir string) error) error {
+	for n := range o.Rounds {
+		before, err := machineNow()
+		if err != nil {
+			return err
+		}
+		if err := inTemporaryDir(o, func(dir string) error { return fn(n, dir) }); err != nil {
+			return err
+		}
+		after, err := machineNow()
+		if err != nil {
+			return err
+		}
+		s.add("the machine, used by others meanwhile", "%", after.others(before))
+	}
+	return nil
+}
+
 // inTemporaryDir runs fn with a fresh directory below o.Dir.
 func inTemporaryDir(o Options, fn func(dir string) error) error {
 	dir, err := os.MkdirTemp(o.Dir, "bellhop-bench-")
@@ -173,11 +194,8 @@ func SignUp(ctx context.Context, o Options) error {
 	if o.Redis != nil {
 		round = signUpRedisRound
 	}
-	for n := range o.Rounds {
-		err := inTemporaryDir(o, func(dir string) error { return round(ctx, o, n, dir, s) })
-		if err != nil {
-			return err
-		}
+	if err := s.rounds(o, func(n int, dir string) error { return round(ctx, o, n, dir, s) }); err != nil {
+		return err
 	}
 	return s.print(o, fmt.Sprintf("sign-ups%s, %d clients, %v each", o.where(), o.Workers, o.For))
 }

@@ -20,18 +20,17 @@ const connections = 16
 // the mail server's acceptance when nothing else happens, what an idle process
 // does, and, if asked for, the same with many mails owed.
 func Mail(ctx context.Context, o Options) error {
-	s, round := newSheet(), func(n int, dir string, s *sheet) error { return mailRound(ctx, o, n, dir, s) }
-	if o.Redis != nil {
-		round = func(n int, dir string, s *sheet) error {
-			return onRedis(ctx, o, dir, s, func(r *redisUnderTest, dir string) error {
-				return mailRound(ctx, o, n, dir, s, "BELLHOP_STORE="+r.url, "BELLHOP_QUEUE=redis")
-			})
+	s := newSheet()
+	err := s.rounds(o, func(n int, dir string) error {
+		if o.Redis == nil {
+			return mailRound(ctx, o, n, dir, s)
 		}
-	}
-	for n := range o.Rounds {
-		if err := inTemporaryDir(o, func(dir string) error { return round(n, dir, s) }); err != nil {
-			return err
-		}
+		return onRedis(ctx, o, dir, s, func(r *redisUnderTest, dir string) error {
+			return mailRound(ctx, o, n, dir, s, "BELLHOP_STORE="+r.url, "BELLHOP_QUEUE=redis")
+		})
+	})
+	if err != nil {
+		return err
 	}
 	return s.print(o, fmt.Sprintf("mails%s over %d connections, %v each", o.where(), connections, o.For))
 }

@@ -74,6 +74,7 @@ func signUpRedisRound(ctx context.Context, o Options, n int, dir string, s *shee
 			{"grouped pipelines alone", func() error { return measurePipelines(ctx, o, r, s) }},
 			{"grouped pipelines behind a bare handler", func() error { return measureHandler(ctx, o, r, "pipelines", handledPipelines, s) }},
 			{"bellhop, mail server down", func() error { return measureServeRedis(ctx, o, r, filepath.Join(dir, "serve"), s) }},
+			{"bellhop with the role web alone", func() error { return measureWebRedis(ctx, o, r, filepath.Join(dir, "web"), s) }},
 			{"a new connection for each request", func() error { return measureHandler(ctx, o, r, "connections", handledConnections, s) }},
 		} {
 			o.round(n, s.prefix+step.what)
@@ -81,8 +82,10 @@ func signUpRedisRound(ctx context.Context, o Options, n int, dir string, s *shee
 				return fmt.Errorf("%s: %w", step.what, err)
 			}
 		}
-		s.add("sign-ups against grouped pipelines behind HTTP", "of their rate", s.last("sign-ups")/s.last(handledPipelines))
-		s.add("sign-ups against a new connection each", "times its rate", s.last("sign-ups")/s.last(handledConnections))
+		for _, ours := range []string{"sign-ups", webAlone} {
+			s.add(ours+", against grouped pipelines behind HTTP", "of their rate", s.last(ours)/s.last(handledPipelines))
+			s.add(ours+", against a new connection each", "times its rate", s.last(ours)/s.last(handledConnections))
+		}
 		return nil
 	})
 }
@@ -91,6 +94,7 @@ func signUpRedisRound(ctx context.Context, o Options, n int, dir string, s *shee
 const (
 	handledPipelines   = "grouped pipelines behind HTTP"
 	handledConnections = "a new connection each, four HSETs"
+	webAlone           = "sign-ups, role web alone"
 )
 
 // measureHandler measures a [Child] that writes to Redis.
@@ -108,6 +112,8 @@ func measureHandler(ctx context.Context, o Options, r *redisUnderTest, kind, nam
 	return nil
 }
 
+// measureServeRedis measures all roles in one process. Its relay puts the first
+// mails into their lane meanwhile, until that is full.
 func measureServeRedis(ctx context.Context, o Options, r *redisUnderTest, dir string, s *sheet) error {
 	down, err := closedPort()
 	if err != nil {
@@ -124,6 +130,21 @@ func measureServeRedis(ctx context.Context, o Options, r *redisUnderTest, dir st
 	}
 	s.addRedisPeak("sign-ups", "sign-ups/s", peak)
 	return measureTimes(ctx, o, serve, 0.7*peak.rate, s)
+}
+
+// measureWebRedis measures nothing but sign-ups.
+func measureWebRedis(ctx context.Context, o Options, r *redisUnderTest, dir string, s *sheet) error {
+	serve, err := startServe(ctx, o, dir, "mailbox", "BELLHOP_STORE="+r.url, "BELLHOP_ROLES=web")
+	if err != nil {
+		return err
+	}
+	defer serve.stop()
+	peak, err := r.closedLoop(ctx, o, serve)
+	if err != nil {
+		return err
+	}
+	s.addRedisPeak(webAlone, "sign-ups/s", peak)
+	return nil
 }
 
 // redisPeak is what a closed loop found of a server and its Redis.

@@ -126,7 +126,7 @@ func measurePipelines(ctx context.Context, o Options, r *redisUnderTest, s *shee
 		numbers signUpNumber
 		workers sync.WaitGroup
 		done    atomic.Int64
-		before  = ownCPU()
+		before  = cpuOf(unix.RUSAGE_SELF)
 		began   = time.Now()
 		failed  = make(chan error, o.Workers)
 	)
@@ -142,7 +142,7 @@ func measurePipelines(ctx context.Context, o Options, r *redisUnderTest, s *shee
 		})
 	}
 	workers.Wait()
-	took, used := time.Since(began), ownCPU()-before
+	took, used := time.Since(began), cpuOf(unix.RUSAGE_SELF)-before
 	select {
 	case err := <-failed:
 		return err
@@ -154,13 +154,6 @@ func measurePipelines(ctx context.Context, o Options, r *redisUnderTest, s *shee
 	s.add("grouped pipelines, client CPU each", "µs", float64(used.Microseconds())/n)
 	s.add("grouped pipelines, Redis CPU each", "µs", float64((redisAfter-redisBefore).Microseconds())/n)
 	return err
-}
-
-// ownCPU is the CPU time of this process.
-func ownCPU() time.Duration {
-	var usage unix.Rusage
-	_ = unix.Getrusage(unix.RUSAGE_SELF, &usage) // fails for a bad pointer only
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // writeOnNewConnection is the shape of the program Bellhop comes from: connect,
