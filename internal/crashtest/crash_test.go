@@ -37,7 +37,7 @@ const (
 // where the ledger says so.
 func TestC1_1_KilledAtRandomMoments(t *testing.T) {
 	t.Parallel()
-	newRig(t, build(t, "-tags", "crashpoints")).killAtRandom(randomKills)
+	newRig(t, built(t, mortal)).killAtRandom(randomKills)
 }
 
 // The same over one Redis.
@@ -46,7 +46,7 @@ func TestC1_1_KilledAtRandomMomentsOnRedis(t *testing.T) {
 		t.Skip("takes more than a minute")
 	}
 	t.Parallel()
-	newRedisRig(t, build(t, "-tags", "crashpoints"), durable(t).URL(0)).killAtRandom(randomKillsOnRedis)
+	newRedisRig(t, built(t, mortal), durable(t).URL(0)).killAtRandom(randomKillsOnRedis)
 }
 
 func (r *rig) killAtRandom(times int) {
@@ -71,7 +71,7 @@ func (r *rig) killAtRandom(times int) {
 // is come to and at later ones.
 func TestA6_2_KilledAtEveryPoint(t *testing.T) {
 	t.Parallel()
-	binary := build(t, "-tags", "crashpoints")
+	binary := built(t, mortal)
 	for _, point := range crashpoint.Points() {
 		t.Run(string(point), func(t *testing.T) {
 			r := newRig(t, binary)
@@ -88,7 +88,7 @@ func TestA6_2_KilledAtEveryPointOnRedis(t *testing.T) {
 		t.Skip("takes more than a minute")
 	}
 	t.Parallel()
-	r := newRedisRig(t, build(t, "-tags", "crashpoints"), durable(t).URL(0))
+	r := newRedisRig(t, built(t, mortal), durable(t).URL(0))
 	ofOwnDisk := []crashpoint.Point{crashpoint.Committing, crashpoint.Synced}
 	for _, point := range crashpoint.Points() {
 		if !slices.Contains(ofOwnDisk, point) {

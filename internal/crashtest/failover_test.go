@@ -37,7 +37,7 @@ func TestC1_9_SentinelFailoverUnderAFleet(t *testing.T) {
 	master := durable(t)
 	replica := redistest.Start(t, redistest.Options{ReplicaOf: master, Persistence: redistest.Always})
 	sentinels := redistest.StartSentinel(t, master, replica, "desk")
-	f := newRedisRig(t, build(t), sentinels.URL(0), "--redis-wait", "1").newFleet()
+	f := newRedisRig(t, built(t, shipped), sentinels.URL(0), "--redis-wait", "1").newFleet()
 	f.underLoad(func() {
 		master.Kill()
 		sentinels.WaitMaster(replica)
@@ -54,7 +54,7 @@ func TestC1_9_ClusterFailoverUnderAFleet(t *testing.T) {
 	}
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 1, "appendonly yes", "appendfsync always")
-	f := newRedisRig(t, build(t), cluster.URL(), "--redis-wait", "1").newFleet()
+	f := newRedisRig(t, built(t, shipped), cluster.URL(), "--redis-wait", "1").newFleet()
 	f.underLoad(func() {
 		first := cluster.Owner("{bellhop}")
 		first.Kill()

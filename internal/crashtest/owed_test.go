@@ -22,7 +22,7 @@ const owed = 100_000
 // and none of it makes a sign-up fail.
 func TestI6_OnlyProbesChangeRows(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, build(t))
+	r := newRig(t, built(t, shipped))
 	r.sink.SetScript(smtptest.At(smtptest.Connect, smtptest.Fault{Then: smtptest.EOF}))
 	p := r.start()
 	if p == nil {

@@ -14,7 +14,7 @@ import (
 // the number of its claims, so each of them must survive the kill.
 func TestC1_5_EveryClaimIsCounted(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, build(t, "-tags", "crashpoints"))
+	r := newRig(t, built(t, mortal))
 	const deaths = 8
 	r.dieOfClaims("web,relay,sender", deaths)
 	if claims := r.number("SELECT sum(claims) FROM mails"); claims < deaths {
@@ -30,7 +30,7 @@ func TestC1_5_EveryClaimIsCountedOnRedis(t *testing.T) {
 	}
 	t.Parallel()
 	server := durable(t)
-	r := newRedisRig(t, build(t, "-tags", "crashpoints"), server.URL(0))
+	r := newRedisRig(t, built(t, mortal), server.URL(0))
 	if _, err := r.launch(nil, "relay"); err != nil {
 		t.Fatal(err)
 	}

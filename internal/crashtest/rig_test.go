@@ -19,18 +19,7 @@ import (
 )
 
 // patience is how long anything may take on a busy machine.
-const patience = 2 * time.Minute
-
-// build builds the program with the given tags.
-func build(t *testing.T, args ...string) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "bellhop")
-	cmd := exec.Command("go", append(append([]string{"build"}, args...), "-o", binary, "bellhop/cmd/bellhop")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return binary
-}
+const patience = 4 * time.Minute
 
 // rig is a program with its store, its mail server, and what was promised to
 // whom.

@@ -15,7 +15,7 @@ import (
 // of the real program are the witness.
 func TestC1_1_SyncedBeforeAnswered(t *testing.T) {
 	t.Parallel()
-	if err := checkSynced(t, build(t)); err != "" {
+	if err := checkSynced(t, built(t, shipped)); err != "" {
 		t.Error(err)
 	}
 }
@@ -36,7 +36,7 @@ func TestT13_SyncCheckNoticesMistakes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			binary := build(t, "-overlay", overlay(t, mistake))
+			binary := buildWith(t, "-overlay", overlay(t, mistake))
 			if found := checkSynced(t, binary); found == "" {
 				t.Error("the mistake passed the check")
 			}
