@@ -15,7 +15,8 @@ import (
 const (
 	// connections is how many pipelines of a tag may be under way at once. A
 	// server reads 16 KiB of a connection at a time and syncs its log once for
-	// what it has read of all of them.
+	// what it has read of all of them. Measured, 2 to 8 are equally fast, and
+	// with more the groups are smaller and cost the client more.
 	connections = 4
 	// groupMost is how many calls share a pipeline at most: the first of them
 	// is answered only with the last.
@@ -30,7 +31,8 @@ type Durability int
 
 const (
 	// Answered waits for the server's reply. With appendfsync always that comes
-	// after the disk.
+	// after the disk. Beside Replicated calls, and while replicas are missing, it
+	// comes later by up to two thirds of [Settings.Timeout]: they share pipelines.
 	Answered Durability = iota
 	// Replicated waits also for the replicas of [Settings.Wait].
 	Replicated
