@@ -55,21 +55,26 @@ func (c *crowd) answers(ctx context.Context, rng *rand.Rand) {
 // often. It leaves nothing broken.
 func tamper(ctx context.Context, proxy *redistest.Proxy, rng *rand.Rand) (faults int) {
 	direction := func() redistest.Direction { return redistest.Direction(rng.IntN(2)) }
-	ways := []func(){
-		proxy.Cut,
-		func() { proxy.HalfClose(direction()) },
-		func() { proxy.CutAfter(direction(), rng.IntN(2000), redistest.AllTogether) },
-		func() { proxy.CutAfter(direction(), rng.IntN(5000), redistest.EachConnection) },
-		func() { proxy.CutBeforeReply("EVALSHA", 1+rng.IntN(20)) },
-		func() { proxy.Refuse(); proxy.Cut() },
-		func() { proxy.Stall(redistest.ToServer) },
-		func() { proxy.Stall(redistest.ToClient) },
+	const briefly, long = time.Second, 4 * time.Second
+	ways := []struct {
+		most time.Duration // that it lasts
+		fail func()
+	}{
+		{briefly, proxy.Cut},
+		{briefly, func() { proxy.HalfClose(direction()) }},
+		{briefly, func() { proxy.CutAfter(direction(), rng.IntN(2000), redistest.AllTogether) }},
+		{briefly, func() { proxy.CutAfter(direction(), rng.IntN(5000), redistest.EachConnection) }},
+		{briefly, func() { proxy.CutBeforeReply("EVALSHA", 1+rng.IntN(20)) }},
+		{long, func() { proxy.Refuse(); proxy.Cut() }},
+		{long, func() { proxy.Stall(redistest.ToServer) }},
+		{long, func() { proxy.Stall(redistest.ToClient) }},
 	}
-	for pause(ctx, between(rng, 100*time.Millisecond, 2*time.Second)) {
+	for pause(ctx, between(rng, 50*time.Millisecond, briefly)) {
 		faults++
 		proxy.Abrupt(rng.IntN(2) == 0)
-		ways[rng.IntN(len(ways))]()
-		pause(ctx, between(rng, 100*time.Millisecond, 4*time.Second))
+		way := ways[rng.IntN(len(ways))]
+		way.fail()
+		pause(ctx, between(rng, 50*time.Millisecond, way.most))
 		proxy.Heal()
 	}
 	return faults
@@ -109,8 +114,8 @@ func (f *fleet) refusesWhile(broken, mended func()) {
 }
 
 // C1.9: Redis itself dies and comes back, again and again, once for longer than
-// a heartbeat may be old. Nothing answered is lost, every process goes on, and
-// none takes another for dead.
+// a heartbeat may be old; and it stands still for a while. Nothing answered is
+// lost, every process goes on, and none takes another for dead.
 func TestC1_9_RedisKilledUnderAFleet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -130,10 +135,14 @@ func TestC1_9_RedisKilledUnderAFleet(t *testing.T) {
 		pause(ctx, outage)
 		server.Restart()
 	}
+	pause(ctx, between(rng, 2*time.Second, 5*time.Second))
+	server.Pause()
+	pause(ctx, 8*time.Second)
+	server.Resume()
 	pause(ctx, 3*time.Second)
 	cancel()
 	crowd.Wait()
-	t.Logf("Redis was killed %d times", len(outages))
+	t.Logf("Redis was killed %d times, and stood still once", len(outages))
 	f.unharmed()
 	report := f.settle()
 	f.judge(report)
