@@ -39,6 +39,7 @@ func house() []room {
 
 		{"internal/token", nil},
 		{"internal/bus", []string{"internal/sqlitedb"}},
+		{"internal/amqp/wire", nil},
 		{"internal/sqlitedb", []string{"internal/crashpoint"}},
 		{"internal/redisdb", nil},
 		{"internal/mail", nil},
