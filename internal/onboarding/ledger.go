@@ -210,9 +210,10 @@ type Claims interface {
 	// claim still stands. [ErrRefused] if not; [ErrStale] if only the holder's
 	// heartbeat is older than Policy.DeadAfter.
 	Check(ctx context.Context, c Claim) error
-	// Record ends the claim. From sending, the state is Due, Failed; from
-	// committing any of [Result.To]; anything else is an error and changes
-	// nothing. A late reply of the same claim may still
+	// Record ends the claim. The state becomes any of [Result.To]; anything else
+	// is an error and changes nothing. From sending, Sent and Unknown mean that
+	// the store has lost what Committing had returned from, as one that syncs
+	// late can: the holder knows better. A late reply of the same claim may still
 	// turn unknown into something better. A mail that was called off while it
 	// was held ends cancelled, unless it was accepted or is unknown, and an
 	// unknown that was called off is held. It returns the state the mail is in.

@@ -102,7 +102,7 @@ func eviction(f Facts, allowed bool) Finding {
 	case f.Eviction == "noeviction":
 		return Finding{OK, "When memory is full, sign-ups are refused and nothing is thrown away (maxmemory-policy noeviction; " + limit + ")."}
 	case strings.HasPrefix(f.Eviction, "volatile-"):
-		text += "those that have a time to live. Idempotency keys would vanish, and a repeated sign-up would be stored, and mailed, twice."
+		return Finding{OK, text + "only those with a time to live, and none of Bellhop's has one. When there is nothing else to throw away, sign-ups are refused."}
 	default:
 		text += "any of them. Sign-ups and mails owed would vanish."
 	}

@@ -26,7 +26,7 @@ var temporary = map[string]bool{
 	"LOADING": true, "BUSY": true, "OOM": true, "MISCONF": true, "READONLY": true,
 	"NOREPLICAS": true, "MASTERDOWN": true, "UNBLOCKED": true, "NOSCRIPT": true,
 	"CLUSTERDOWN": true, "TRYAGAIN": true, "MOVED": true, "ASK": true,
-	"NOAUTH": true, "WRONGPASS": true, "NOPERM": true,
+	"NOAUTH": true, "WRONGPASS": true, "NOPERM": true, "DENIED": true,
 }
 
 // classify marks the errors that mean that Redis is not available: all but the

@@ -55,7 +55,8 @@ type Options struct {
 	// closed.
 	Client *redisdb.Client
 	// Lock is how long a message is held before it goes back. It must be the
-	// same in all processes that share a queue. Default: 60 s.
+	// same in all processes that share a queue. A person may be waiting for what
+	// a killed process held. Default: 30 s.
 	Lock time.Duration
 	// MaxDeliveries is how often a message is delivered before it becomes a
 	// dead letter. Default: 100, well above the ledger's own limit, because a
@@ -85,7 +86,7 @@ type Queue struct {
 // New makes a queue. It connects to nothing yet.
 func New(opts Options) *Queue {
 	if opts.Lock <= 0 {
-		opts.Lock = time.Minute
+		opts.Lock = 30 * time.Second
 	}
 	if opts.MaxDeliveries <= 0 {
 		opts.MaxDeliveries = 100

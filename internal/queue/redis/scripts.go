@@ -18,11 +18,12 @@ func newScripts() scripts {
 	script := func(name, flags, body string) *redisdb.Script {
 		return redisdb.NewScript(name, "#!lua"+flags+"\n"+names+body)
 	}
-	// What empties a queue must work on a server whose memory is full.
+	// What brings mails to their end must work on a server whose memory is full,
+	// and sending too: the relay keeps a bounded number of messages in a lane.
 	const emptying = " flags=allow-oom"
 	return scripts{
-		ensure:     script("create queue", "", ensure),
-		send:       script("send", "", known+send),
+		ensure:     script("create queue", emptying, ensure),
+		send:       script("send", emptying, known+send),
 		take:       script("receive", emptying, bury+take),
 		complete:   script("complete", emptying, held+complete),
 		abandon:    script("abandon", emptying, held+abandon),
@@ -30,7 +31,7 @@ func newScripts() scripts {
 		deadLetter: script("dead-letter", emptying, bury+held+deadLetter),
 		depth:      script("count messages", " flags=no-writes", known+depth),
 		letters:    script("list dead letters", " flags=no-writes", known+letters),
-		replay:     script("replay dead letter", "", known+replay),
+		replay:     script("replay dead letter", emptying, known+replay),
 		discard:    script("discard dead letter", emptying, known+discard),
 	}
 }

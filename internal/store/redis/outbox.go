@@ -2,11 +2,13 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"bellhop/internal/onboarding"
 	"bellhop/internal/redisdb"
+	"bellhop/internal/signup"
 )
 
 // DueMails implements [onboarding.Outbox].
@@ -72,9 +74,11 @@ func (s *Store) Lane(ctx context.Context, lane onboarding.Lane) (onboarding.Lane
 }
 
 // Sweep implements [onboarding.Outbox]. Each kind is a step of its own, so that
-// sign-ups never queue behind all of them.
+// sign-ups never queue behind all of them, and a fault in one kind, such as a row
+// that somebody has meddled with, does not stop the others.
 func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int) (onboarding.Swept, error) {
 	var swept onboarding.Swept
+	var errs []error
 	ignored := 0
 	for _, kind := range []struct {
 		name  string
@@ -84,20 +88,24 @@ func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int)
 		{"queued", &swept.Requeued}, {"ahead", &swept.Requeued}, {"keys", &ignored}, {"finished", &swept.Purged},
 	} {
 		looked, moved, err := s.sweep(ctx, kind.name, by, limit)
+		if errors.Is(err, signup.ErrUnavailable) || ctx.Err() != nil {
+			return swept, fmt.Errorf("sweep the ledger: %w", err)
+		}
 		if err != nil {
-			return onboarding.Swept{}, fmt.Errorf("sweep the ledger: %w", err)
+			errs = append(errs, fmt.Errorf("sweep the ledger for what is %s: %w", kind.name, err))
+			continue
 		}
 		*kind.moved += int(moved)
 		swept.More = swept.More || looked >= int64(limit)
 	}
 	next, _, err := s.sweep(ctx, "next", by, limit)
 	if err != nil {
-		return onboarding.Swept{}, fmt.Errorf("sweep the ledger: %w", err)
+		errs = append(errs, fmt.Errorf("sweep the ledger: %w", err))
 	}
 	if swept.Next = -1; next >= 0 {
 		swept.Next = time.Duration(next) * time.Millisecond
 	}
-	return swept, nil
+	return swept, errors.Join(errs...)
 }
 
 func (s *Store) sweep(ctx context.Context, kind string, by onboarding.Incarnation, limit int) (looked, moved int64, err error) {

@@ -48,7 +48,7 @@ func newSteps() *steps {
 
 		claim:      script("claim", bringsEnd, "mail", "arrived"),
 		committing: script("committing", bringsEnd, "mail"),
-		check:      script("check", reads, "presence", "mail"),
+		check:      script("check", bringsEnd, "presence", "mail"),
 		record:     script("record", bringsEnd, "mail", "attempts"),
 
 		heartbeat: script("heartbeat", bringsEnd, "presence"),

@@ -130,6 +130,12 @@ func (s *Store) Committing(ctx context.Context, c onboarding.Claim, r onboarding
 }
 
 func (t *tx) commit(m *mail, r onboarding.Rendered) error {
+	t.pass(m, r)
+	return t.save(m)
+}
+
+// pass takes a mail over the point of no return.
+func (t *tx) pass(m *mail, r onboarding.Rendered) {
 	if m.doubt {
 		m.copies++
 		t.counts[copies]++
@@ -140,7 +146,6 @@ func (t *tx) commit(m *mail, r onboarding.Rendered) error {
 	m.commits++
 	m.state = onboarding.Committing
 	m.mint, m.mintedAt, m.bodyHash = int64(r.Mint), t.now, r.BodyHash
-	return t.save(m)
 }
 
 // Check implements [onboarding.Claims]. It asks the writer, which knows of

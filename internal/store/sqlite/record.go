@@ -48,10 +48,18 @@ func gone(err error) error {
 	return err
 }
 
-// recordUncommitted ends a claim that never reached the point of no return.
+// recordUncommitted ends a claim that never reached the point of no return. If
+// its holder says that the mail was submitted, it was: the store has lost that
+// it had passed, and that is made up for, with the mint that was used then.
 func (t *tx) recordUncommitted(m *mail, r onboarding.Result) error {
-	if r.To != onboarding.Due && r.To != onboarding.Failed {
-		return fmt.Errorf("mail %s is not committing: it can become due or failed, not %s", m.id, r.To)
+	switch r.To {
+	case onboarding.Sent, onboarding.Unknown:
+		used := onboarding.Held{Mint: int(m.mint), Copy: m.doubt}.NextMint()
+		t.pass(m, onboarding.Rendered{Mint: used, BodyHash: m.bodyHash})
+		return t.recordCommitted(m, r)
+	case onboarding.Due, onboarding.Failed:
+	default:
+		return fmt.Errorf("mail %s: an attempt cannot end as %q", m.id, r.To)
 	}
 	m.countClaim(r, r.Counts)
 	t.settle(m, r)

@@ -8,7 +8,8 @@ import (
 
 var recordTests = []test{
 	{name: "FromCommittingToAnyOutcome", run: recordOutcomes},
-	{name: "FromSendingToDueOrFailedOnly", run: recordUncommitted},
+	{name: "FromSendingToDueOrFailed", run: recordUncommitted},
+	{name: "FromSendingToSentOrUnknownWhenCommittingWasLost", run: recordLost},
 	{name: "DueWaitsAndRaisesTheGeneration", run: recordDueWaits},
 	{name: "DueAtOrPastTheExpiryBecomesExpired", run: recordDueExpires},
 	{name: "CountsAttemptsThatCount", run: recordCounts},
@@ -48,13 +49,25 @@ func recordUncommitted(w *world) {
 		equal(w, "state", row.State, state)
 		equal(w, "attempts past committing", len(row.Attempts), 0)
 	}
+}
+
+// A store that syncs late can lose a Committing and keep the claim before it.
+// Its holder has submitted the mail and must not submit it again.
+func recordLost(w *world) {
 	for _, state := range []onboarding.State{onboarding.Sent, onboarding.Unknown} {
 		h := w.claim(w.accept())
-		if _, err := w.Store.Record(w.ctx, h.Claim, to(state)); err == nil {
-			w.Fatalf("%s was recorded for a mail that never reached committing", state)
-		}
-		w.isIn(h.Claim.Mail, onboarding.Sending)
+		equal(w, "state returned", w.record(h.Claim, to(state)), state)
+		row := w.row(h.Claim.Mail)
+		equal(w, "state", row.State, state)
+		equal(w, "attempts", len(row.Attempts), 1)
+		equal(w, "outcome", row.Attempts[0].Outcome, outcomes[state])
 	}
+	h := w.claim(w.copyDue())
+	w.record(h.Claim, to(onboarding.Unknown))
+	equal(w, "copies", w.books().Copies, 1)
+	equal(w, "copies that differ", w.books().Differing, 0)
+	w.must(w.Store.Replay(w.ctx, h.Claim.Mail))
+	equal(w, "mint", w.claim(h.Claim.Mail).NextMint(), 1)
 }
 
 func recordDueWaits(w *world) {

@@ -22,8 +22,9 @@ for i = 8, #ARGV, 3 do
 end
 
 local accepted = int(math.floor(now / 1000))
-call('HSET', subject, 'first', first, 'last', last, 'email', email, 'status', 'pending', 'accepted', accepted)
+-- First what could fail, if somebody had meddled with the keys: no script is undone.
 call('XADD', P .. 'signups', call('HINCRBY', P .. 'counts', 'signups', 1) .. '-0', 'id', id)
+call('HSET', subject, 'first', first, 'last', last, 'email', email, 'status', 'pending', 'accepted', accepted)
 if key ~= '' then
   if former then call('HDEL', P .. 'subject:' .. former, 'key') end
   call('HSET', subject, 'key', key)

@@ -7,7 +7,7 @@ local email = call('HGET', P .. 'subject:' .. string.match(id, '^[^.]+'), 'email
 if not email or email == '' then return { 'erased' } end
 free(m)
 m.attempts, m.claims, m.off = nil, nil, nil
-m.expires = now + m.keeps
+m.expires = now + num(m.keeps)
 become_due(m, now)
 save(m)
 return { 'ok' }

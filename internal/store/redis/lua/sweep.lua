@@ -23,7 +23,13 @@ end
 
 -- recover takes back some of the mails that an incarnation holds.
 local function recover(who, numbers, why)
-  return each('held:' .. who, numbers, function(m) take_back(m, why, pause, copies) end)
+  return each('held:' .. who, numbers, function(m)
+    if HELD[m.state] and m.holder == who then
+      take_back(m, why, pause, copies)
+    else
+      call('ZREM', P .. 'held:' .. who, m.n) -- nothing is made of it but a second mail
+    end
+  end)
 end
 
 -- recover_dead takes back what a dead incarnation holds, and forgets it then.
@@ -106,7 +112,7 @@ function sweeps.ahead()
     local done = each(key, first(key, '(' .. int(now + furthest), '+inf'), function(m)
       -- A due mail's time is always before its expiry, whatever the settings
       -- were when it was created.
-      if m.state ~= 'due' or tonumber(m.at) > now + m.keeps then
+      if m.state ~= 'due' or tonumber(m.at) > now + num(m.keeps) then
         if m.state == 'queued' then become_due(m, now) end
         m.at = now
         save(m)

@@ -110,6 +110,17 @@ end
 -- hold leaves an unknown to an operator.
 local function hold(m) m.at, m.dead = nil, now end
 
+-- pass takes the mail over the point of no return.
+local function pass(m, mint, body)
+  if num(m.doubts) > 0 then
+    m.copies = num(m.copies) + 1
+    call('HINCRBY', P .. 'counts', 'copies', 1)
+    if m.body ~= body then call('HINCRBY', P .. 'counts', 'differing', 1) end
+  end
+  m.state, m.commits = 'committing', num(m.commits) + 1
+  m.mint, m.minted, m.body = mint, now, body
+end
+
 local function expired_text(m)
   if num(m.doubts) > 0 then
     return 'expired before it could be sent again; whether the attempt before arrived is unknown'
