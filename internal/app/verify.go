@@ -117,6 +117,9 @@ func (p Program) printVerification(r verification) error {
 		}
 	}
 	verdict := "\nEvery mail is accounted for: none lost, none sent twice, none stuck."
+	if r.OK && len(r.Copies) > 0 {
+		verdict = "\nEvery mail is accounted for: none lost, none sent twice but for the copies above, none stuck."
+	}
 	if !r.OK {
 		verdict = "\nSomething is wrong. Please keep the data as it is and tell us."
 	}

@@ -40,8 +40,8 @@ func (l Location) Reveal() string {
 // Embedded tells whether it is in the data directory.
 func (l Location) Embedded() bool { return l.Reveal() == embedded }
 
-// String returns the scheme, the hosts and the database, and *** for user and
-// password. A text that is not a valid URL is not shown at all: a part of a
+// String returns the scheme, the hosts, the database and the name that Sentinels
+// know the master by, and *** for user and password. A text that is not a valid URL is not shown at all: a part of a
 // password that was not percent-encoded looks like a host or a query.
 func (l Location) String() string {
 	if l.Embedded() || l.raw == storesRedis {
@@ -51,13 +51,17 @@ func (l Location) String() string {
 		return "***"
 	}
 	u, more, err := l.parse()
-	switch {
-	case err != nil:
+	if err != nil {
 		return "***"
-	case u.User != nil:
-		return u.Scheme + "://***@" + u.Host + more + u.Path
 	}
-	return u.Scheme + "://" + u.Host + more + u.Path
+	user, sentinels := "", ""
+	if u.User != nil {
+		user = "***@"
+	}
+	if master := u.Query().Get("master"); master != "" {
+		sentinels = "?master=" + url.QueryEscape(master)
+	}
+	return u.Scheme + "://" + user + u.Host + more + u.Path + sentinels
 }
 
 // Format prints String for every verb, %#v and %d included.

@@ -34,8 +34,12 @@ const oldest = 7
 // Diagnose says in words what a server with these facts can lose, to somebody
 // who waits for the given number of replicas and may have allowed eviction.
 func Diagnose(f Facts, wait int, allowEviction bool) []Finding {
+	if f.Watches {
+		return []Finding{{Refused, "This is a Sentinel, which keeps nothing itself. Add ?master= and the name that it knows the master by."}}
+	}
 	found := append([]Finding{version(f)}, persistence(f)...)
-	return append(append(found, eviction(f, allowEviction)), replication(f, wait)...)
+	found = append(append(found, memory(f)...), eviction(f, allowEviction))
+	return append(found, replication(f, wait)...)
 }
 
 func version(f Facts) Finding {
@@ -86,6 +90,14 @@ func log(f Facts) Finding {
 		return Finding{Warning, "Nothing is written to disk: when the server ends, every sign-up and every mail owed is lost." + remedy}
 	}
 	return Finding{Warning, "Only snapshots are written (save " + f.Snapshots + "): a crash loses everything since the last one, and mails sent since then can be sent twice." + remedy}
+}
+
+// memory warns while there is some left.
+func memory(f Facts) []Finding {
+	if f.MaxMemory == 0 || f.UsedMemory < f.MaxMemory/10*9 {
+		return nil
+	}
+	return []Finding{{Warning, fmt.Sprintf("Memory is nearly full: %d of %d MB are taken. Raise maxmemory, or keep finished mails for a shorter time (--mail-retention).", f.UsedMemory>>20, f.MaxMemory>>20)}}
 }
 
 func eviction(f Facts, allowed bool) Finding {

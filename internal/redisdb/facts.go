@@ -15,6 +15,10 @@ type Facts struct {
 	Version string
 	// Role is "master" or "slave".
 	Role string
+	// Watches tells that this is no store but a Sentinel.
+	Watches bool
+	// UsedMemory is how much of MaxMemory is taken, in bytes.
+	UsedMemory int64
 	// AOF tells that there is an append-only file, and AOFFailing that the last
 	// write to it failed.
 	AOF, AOFFailing bool
@@ -75,6 +79,8 @@ func factsOf(info string) Facts {
 		SnapshotFailing: lines["rdb_last_bgsave_status"] == "err",
 		Eviction:        lines["maxmemory_policy"],
 	}
+	f.Watches = lines["redis_mode"] == "sentinel"
+	f.UsedMemory, _ = strconv.ParseInt(lines["used_memory"], 10, 64)
 	f.MaxMemory, _ = strconv.ParseInt(lines["maxmemory"], 10, 64)
 	for i := 0; ; i++ {
 		replica, ok := lines["slave"+strconv.Itoa(i)]

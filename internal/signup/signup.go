@@ -25,7 +25,7 @@ var (
 	ErrNotFound = errors.New("no such sign-up")
 	// ErrUnavailable is returned when the store cannot take anything now.
 	// Nothing was stored, or repeating with the same key is safe.
-	ErrUnavailable = errors.New("sign-ups cannot be stored right now")
+	ErrUnavailable = errors.New("the store cannot be used right now")
 )
 
 // Status is where a person stands.

@@ -8,9 +8,15 @@ import (
 	"bellhop/internal/redisdb"
 )
 
-// Heartbeat implements [onboarding.Presence].
+// Heartbeat implements [onboarding.Presence]. It notices that the store has been
+// emptied: see Failed.
 func (s *Store) Heartbeat(ctx context.Context, by onboarding.Incarnation) error {
-	if _, err := s.run(ctx, s.steps.heartbeat, redisdb.Answered, string(by), ms(s.policy.Gap())); err != nil {
+	v, err := s.run(ctx, s.steps.heartbeat, redisdb.Answered, string(by), ms(s.policy.Gap()))
+	if v == "gone" {
+		err = ErrGone
+		s.fail(err)
+	}
+	if err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
 	return nil

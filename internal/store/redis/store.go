@@ -72,6 +72,9 @@ var ErrForm = errors.New("what is in this Redis was written by another version o
 // ErrEmpty is returned by [Open] for a command when nothing was ever stored.
 var ErrEmpty = errors.New("no sign-up was ever stored here")
 
+// ErrGone is why a store has failed that was emptied while it was open.
+var ErrGone = errors.New("what was in this Redis is gone: it was emptied, or came back without its data")
+
 // Options configure [Open]. Client and Policy are required.
 type Options struct {
 	// Client is not closed by the store.
@@ -103,8 +106,9 @@ type Store struct {
 
 	closed atomic.Bool
 	client *redisdb.Client
-	away   chan struct{}        // closed when the store has been moved away
-	once   sync.Once            // closes it
+	once   sync.Once     // for the first fail
+	failed chan struct{} // closed when cause is set
+	cause  error
 	news   chan onboarding.Lane // nil without Announce
 	herald sync.WaitGroup
 	end    context.CancelFunc // ends the herald
@@ -127,7 +131,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func newStore(o Options) *Store {
 	s := &Store{
 		client: o.Client, tag: o.Client.Tag(Tag), steps: newSteps(),
-		policy: o.Policy, now: o.Now, logger: o.Logger, copies: copiesOf(o.Policy), away: make(chan struct{}),
+		policy: o.Policy, now: o.Now, logger: o.Logger, copies: copiesOf(o.Policy), failed: make(chan struct{}),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -173,17 +177,26 @@ func copiesOf(p onboarding.Policy) string {
 }
 
 // Failed is closed when the store has been moved away under a process that
-// serves it. Nothing else is final: whatever happens to Redis, it may come back.
-func (s *Store) Failed() <-chan struct{} { return s.away }
+// serves it, or emptied: the secrets this process knows are not those of the
+// next one then. Nothing else is final: whatever happens to Redis, it may come
+// back.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
 
 // Err is why the store has failed, nil while it has not.
 func (s *Store) Err() error {
 	select {
-	case <-s.away:
-		return transfer.ErrAway
+	case <-s.failed:
+		return s.cause
 	default:
 		return nil
 	}
+}
+
+func (s *Store) fail(cause error) {
+	s.once.Do(func() {
+		s.cause = cause
+		close(s.failed)
+	})
 }
 
 // Close makes every call after it fail. The client stays open.
@@ -214,7 +227,7 @@ func (s *Store) run(ctx context.Context, step *redisdb.Script, d redisdb.Durabil
 	}
 	v, err := s.tag.Run(ctx, step, d, append([]any{clock}, args...)...)
 	if err != nil && strings.Contains(err.Error(), fenced) {
-		s.once.Do(func() { close(s.away) })
+		s.fail(transfer.ErrAway)
 		err = transfer.ErrAway
 	}
 	if errors.Is(err, redisdb.ErrUnavailable) || errors.Is(err, redisdb.ErrClosed) || errors.Is(err, transfer.ErrAway) {
