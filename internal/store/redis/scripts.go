@@ -36,28 +36,28 @@ func newSteps() *steps {
 		ping:      script("ping", takesIn),
 		sharedKey: script("sharedkey", bringsEnd),
 
-		accept: script("accept", takesIn, "mail"),
+		accept: script("accept", takesIn, "find"),
 		person: script("person", reads),
 		erase:  script("erase", bringsEnd, "mail", "subject"),
 
 		due:     script("due", bringsEnd),
-		relayed: script("relayed", bringsEnd, "mail"),
+		relayed: script("relayed", bringsEnd, "find"),
 		arrived: script("arrived", bringsEnd, "arrived"),
 		lane:    script("lane", reads),
 		sweep:   script("sweep", bringsEnd, "presence", "mail", "attempts", "takeback"),
 
-		claim:      script("claim", bringsEnd, "mail", "arrived"),
-		committing: script("committing", bringsEnd, "mail"),
-		check:      script("check", bringsEnd, "presence", "mail"),
-		record:     script("record", bringsEnd, "mail", "attempts"),
+		claim:      script("claim", bringsEnd, "find", "mail", "arrived"),
+		committing: script("committing", bringsEnd, "find", "mail"),
+		check:      script("check", bringsEnd, "presence", "find", "mail"),
+		record:     script("record", bringsEnd, "find", "mail", "attempts"),
 
 		heartbeat: script("heartbeat", bringsEnd, "presence"),
 		leave:     script("leave", bringsEnd, "mail", "attempts", "takeback"),
 
 		books:   script("books", reads),
 		dead:    script("dead", reads),
-		replay:  script("replay", bringsEnd, "mail"),
-		discard: script("discard", bringsEnd, "mail"),
+		replay:  script("replay", bringsEnd, "find", "mail"),
+		discard: script("discard", bringsEnd, "find", "mail"),
 		cancel:  script("cancel", bringsEnd, "mail", "subject"),
 
 		audit:   script("audit", reads, "presence", "mail"),

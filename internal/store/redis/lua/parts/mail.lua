@@ -12,12 +12,6 @@ local FINISHED = { sent = true, failed = true, cancelled = true, expired = true,
 local HELD = { sending = true, committing = true }
 local WAITING = { due = true, queued = true }
 
--- find returns the number of the mail of an id, or false.
-local function find(id)
-  local subject, step = string.match(id, '^([^.]+)%.(.+)$')
-  return subject and call('HGET', P .. 'subject:' .. subject, 'mail:' .. step)
-end
-
 -- load returns the row of a number, or nil. What it was is kept in was.
 local function load(n)
   local flat = call('HGETALL', P .. 'mail:' .. n)
