@@ -1,5 +1,5 @@
 // Package wire is the codec of AMQP 1.0 (OASIS Standard, 29 October 2012): it
-// turns bytes into values, and back. It opens no connection, keeps no state between calls, starts no
+// turns bytes into values, frames and performatives, and back. It opens no connection, keeps no state between calls, starts no
 // goroutine, and imports nothing of this module.
 //
 // # Values
@@ -24,6 +24,17 @@
 // A Go int, a time.Time or a map[string]any is none of these and is refused:
 // the caller says which AMQP type is meant.
 //
+// # Frames
+//
+// A [Reader] cuts a byte stream into protocol headers and frames;
+// [DecodePerformative] and [DecodeSASL] read a frame's body. [AppendFrame],
+// [AppendTransfer], [AppendSASL] and [AppendEmptyFrame] write frames into a
+// slice. Performatives and delivery states are always pointers.
+//
+// A field is an [Optional] when its absence differs from Go's zero value;
+// any other field is left out on the wire when it is zero, unless the
+// specification makes it mandatory.
+//
 // # Bad input
 //
 // No input panics. What is wrong is an [*Error] with the AMQP condition to
@@ -32,5 +43,5 @@
 // against the bytes that are there, compound values nest at most [MaxDepth]
 // deep, and elements that take no bytes are limited to [MaxZeroWidth].
 //
-// All functions are safe for concurrent use.
+// All functions are safe for concurrent use; a Reader is not.
 package wire

@@ -341,6 +341,12 @@ func TestTexts(t *testing.T) {
 	if got := Type(0x3f).String() + ", " + TypeUint.String(); got != "unknown type 0x3f, uint" {
 		t.Error(got)
 	}
+	if Some(0).Or(1) != 0 || (Optional[int]{}).Or(1) != 1 {
+		t.Error("Or")
+	}
+	if got := RoleSender.String() + ", " + RoleReceiver.String(); got != "sender, receiver" {
+		t.Error(got)
+	}
 	if got := (&Error{Condition: ConditionStolen}).Error(); got != "amqp:link:stolen" {
 		t.Error(got)
 	}
