@@ -1,24 +1,36 @@
 package wire
 
-// enter begins a list or a map, of which code has been read: buf becomes its
-// elements, count is how many there are, rest is what follows. leave ends it.
-func (d *decoder) enter(code byte) (count int, rest []byte) {
-	if code == codeList0 {
-		rest, d.buf = d.buf, nil
-		d.down()
-		return 0, rest
+// narrow makes the next size bytes all that there is to read and tells how many
+// follow them. They stay within the capacity of buf, where leave finds them: a
+// number needs no place on the heap.
+func (d *decoder) narrow(size int) (hidden int) {
+	if size > len(d.buf) || size < 0 {
+		d.take(size) // says so
+		return 0
 	}
-	body := d.take(d.length(code))
-	rest, d.buf = d.buf, body
+	hidden = len(d.buf) - size
+	d.buf = d.buf[:size]
+	return hidden
+}
+
+// enter begins a list or a map, of which code has been read: its elements are
+// all that there is to read until leave is given hidden.
+func (d *decoder) enter(code byte) (count, hidden int) {
+	if code == codeList0 {
+		hidden = d.narrow(0)
+		d.down()
+		return 0, hidden
+	}
+	hidden = d.narrow(d.length(code))
 	if !d.down() {
-		return 0, nil
+		return 0, 0
 	}
 	count = d.length(code)
 	d.charge(count)
 	if d.err != nil {
-		return 0, nil
+		return 0, 0
 	}
-	return count, rest
+	return count, hidden
 }
 
 // charge pays for elements that take a byte each, at least.
@@ -30,18 +42,18 @@ func (d *decoder) charge(count int) {
 	d.budget -= count
 }
 
-func (d *decoder) leave(rest []byte) {
+func (d *decoder) leave(hidden int) {
 	if len(d.buf) > 0 {
 		d.fail("%d bytes are left after the last element", len(d.buf))
 	}
 	d.depth--
 	if d.err == nil {
-		d.buf = rest
+		d.buf = d.buf[:hidden]
 	}
 }
 
 func (d *decoder) list(code byte) List {
-	count, rest := d.enter(code)
+	count, hidden := d.enter(code)
 	list := make(List, 0, count)
 	for range count {
 		list = append(list, d.value())
@@ -49,13 +61,13 @@ func (d *decoder) list(code byte) List {
 			return nil
 		}
 	}
-	d.leave(rest)
+	d.leave(hidden)
 	return list
 }
 
 // mapping also refuses a key that is there twice (part 1, 1.6.23).
 func (d *decoder) mapping(code byte) Map {
-	count, rest := d.enter(code)
+	count, hidden := d.enter(code)
 	if count%2 == 1 {
 		d.fail("a map has %d elements: expected an even number", count)
 		return nil
@@ -67,7 +79,7 @@ func (d *decoder) mapping(code byte) Map {
 			return nil
 		}
 	}
-	d.leave(rest)
+	d.leave(hidden)
 	if i := repeated(m); i >= 0 {
 		d.fail("the key of entry %d of a map is there before", i+1)
 	}
@@ -76,9 +88,7 @@ func (d *decoder) mapping(code byte) Map {
 
 // array reads size, count, the one constructor, and the elements.
 func (d *decoder) array(code byte) Array {
-	body := d.take(d.length(code))
-	rest := d.buf
-	d.buf = body
+	hidden := d.narrow(d.length(code))
 	if !d.down() {
 		return Array{}
 	}
@@ -105,7 +115,7 @@ func (d *decoder) array(code byte) Array {
 			return Array{}
 		}
 	}
-	d.leave(rest)
+	d.leave(hidden)
 	return a
 }
 

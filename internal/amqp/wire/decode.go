@@ -22,7 +22,7 @@ func Decode(b []byte) (value any, rest []byte, err error) {
 	if d.err != nil {
 		return nil, nil, d.err
 	}
-	return value, d.buf, nil
+	return value, d.rest(), nil
 }
 
 // A decoder reads from the front of buf. After the first error it reads only
@@ -45,6 +45,9 @@ type decoder struct {
 func newDecoder(b []byte) decoder {
 	return decoder{buf: b, budget: len(b), zeros: MaxZeroWidth}
 }
+
+// rest is what has not been read, clipped so that appending to it copies.
+func (d *decoder) rest() []byte { return d.buf[:len(d.buf):len(d.buf)] }
 
 func (d *decoder) fail(format string, args ...any) {
 	d.failAs(ConditionDecodeError, format, args...)

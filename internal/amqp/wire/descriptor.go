@@ -31,6 +31,16 @@ const (
 	descSASLChallenge  = 0x42
 	descSASLResponse   = 0x43
 	descSASLOutcome    = 0x44
+
+	descHeader                = 0x70
+	descDeliveryAnnotations   = 0x71
+	descMessageAnnotations    = 0x72
+	descProperties            = 0x73
+	descApplicationProperties = 0x74
+	descData                  = 0x75
+	descSequence              = 0x76
+	descValue                 = 0x77
+	descFooter                = 0x78
 )
 
 var descriptors = map[Symbol]uint64{
@@ -67,6 +77,16 @@ var descriptors = map[Symbol]uint64{
 	"amqp:sasl-challenge:list":  descSASLChallenge,
 	"amqp:sasl-response:list":   descSASLResponse,
 	"amqp:sasl-outcome:list":    descSASLOutcome,
+
+	"amqp:header:list":                descHeader,
+	"amqp:delivery-annotations:map":   descDeliveryAnnotations,
+	"amqp:message-annotations:map":    descMessageAnnotations,
+	"amqp:properties:list":            descProperties,
+	"amqp:application-properties:map": descApplicationProperties,
+	"amqp:data:binary":                descData,
+	"amqp:amqp-sequence:list":         descSequence,
+	"amqp:amqp-value:*":               descValue,
+	"amqp:footer:map":                 descFooter,
 }
 
 // descriptor reads what follows the code of a described value. A symbol that

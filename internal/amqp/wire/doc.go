@@ -1,5 +1,6 @@
 // Package wire is the codec of AMQP 1.0 (OASIS Standard, 29 October 2012): it
-// turns bytes into values, frames and performatives, and back. It opens no connection, keeps no state between calls, starts no
+// turns bytes into values, frames, performatives and message sections, and
+// back. It opens no connection, keeps no state between calls, starts no
 // goroutine, and imports nothing of this module.
 //
 // # Values
@@ -34,6 +35,12 @@
 // A field is an [Optional] when its absence differs from Go's zero value;
 // any other field is left out on the wire when it is zero, unless the
 // specification makes it mandatory.
+//
+// # Messages
+//
+// [ParseMessage] cuts a message into raw sections without looking inside, so
+// that a broker forwards [Sections.Bare] byte for byte and rewrites only the
+// header and the annotations. [DecodeMessage] reads everything.
 //
 // # Bad input
 //

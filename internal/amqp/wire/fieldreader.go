@@ -8,7 +8,7 @@ type fieldReader struct {
 	composite string
 	name      string // of the field read last
 	left      int
-	rest      []byte // what follows the composite
+	hidden    int // bytes that follow the composite
 }
 
 // fields begins a composite whose descriptor has been read.
@@ -19,7 +19,7 @@ func (d *decoder) fields(composite string) fieldReader {
 		d.fail("expected a list of fields, got %v", typeOf(code))
 	}
 	if d.err == nil {
-		f.left, f.rest = d.enter(code)
+		f.left, f.hidden = d.enter(code)
 	}
 	return f
 }
@@ -29,7 +29,7 @@ func (f *fieldReader) end() {
 		f.name = ""
 		f.d.fail("%d fields more than there are in the specification", f.left)
 	}
-	f.d.leave(f.rest)
+	f.d.leave(f.hidden)
 	if f.d.err != nil {
 		at := f.composite
 		if f.name != "" {
@@ -240,6 +240,13 @@ func (d *decoder) asUbyte(code byte) (v uint8, ok bool) {
 func (d *decoder) asUshort(code byte) (v uint16, ok bool) {
 	if code == byte(TypeUshort) {
 		return d.uint16(), true
+	}
+	return 0, false
+}
+
+func (d *decoder) asTimestamp(code byte) (v Timestamp, ok bool) {
+	if code == byte(TypeTimestamp) {
+		return Timestamp(d.uint64()), true
 	}
 	return 0, false
 }

@@ -12,7 +12,7 @@ func DecodePerformative(body []byte) (p Performative, payload []byte, err error)
 	if d.err != nil {
 		return nil, nil, d.err
 	}
-	return p, d.buf, nil
+	return p, d.rest(), nil
 }
 
 func decodePerformative(d *decoder) Performative {
