@@ -79,7 +79,10 @@ func Worker(name string, loop func(ctx context.Context) error) Service {
 		go func() { ended <- loop(ctx) }()
 		select {
 		case err := <-ended:
-			return err
+			if ctx.Err() == nil {
+				return err
+			}
+			ended <- err // it was asked to stop, and was quick
 		case <-drain:
 		case <-ctx.Done():
 		}
