@@ -157,7 +157,8 @@ func measurePipelines(ctx context.Context, o Options, r *redisUnderTest, s *shee
 }
 
 // writeOnNewConnection is the shape of the program Bellhop comes from: connect,
-// one command after the other, close.
+// one command after the other, close. The options are those of Bellhop's own
+// connections, which shake hands in less than the library's do by default.
 func writeOnNewConnection(ctx context.Context, options redis.Options, f form) error {
 	client := redis.NewClient(&options)
 	defer client.Close()
