@@ -1,0 +1,4 @@
+// Package sas is Azure Service Bus's shared access: the signatures that clients
+// present, the rules and keys they are checked against, and the connection
+// strings both are written in. It imports no other package of Bellhop.
+package sas
