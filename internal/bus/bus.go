@@ -72,6 +72,10 @@ var (
 	ErrLockLost = errors.New("bus: the lock has ended, or the message was settled before")
 	// ErrTooLarge is returned for a message or a property over its limit.
 	ErrTooLarge = errors.New("bus: too large")
+	// ErrFull is returned when a message would take a queue over its size.
+	ErrFull = errors.New("bus: the queue is full")
+	// ErrDisabled is returned when a queue's status forbids what was asked.
+	ErrDisabled = errors.New("bus: the queue is disabled")
 	// ErrInvalid is returned for a message, a name or a setting that breaks a rule.
 	ErrInvalid = errors.New("bus: invalid")
 )
@@ -79,10 +83,13 @@ var (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Options configure [Open]. Path is required.
+// Options configure [Open]. Path is required, unless the bus is in memory.
 type Options struct {
 	// Path is the database file; it is created when missing.
 	Path string
+	// InMemory keeps nothing on disk: Path and Durability are ignored, and
+	// everything is gone after Close.
+	InMemory bool
 	// Durability of what senders and receivers are told. Default: sqlitedb.Full.
 	Durability sqlitedb.Durability
 	// Now is the clock of schedules, expiry and locks. Default: time.Now.
@@ -94,6 +101,11 @@ type Options struct {
 	// AfterCommit, if set, is called after each commit, on the writer's
 	// goroutine: for measurements.
 	AfterCommit func(sqlitedb.Group)
+	// OnQueueChange, if set, is called after the commit that created, updated
+	// or deleted a queue, with the name it was created under, on the writer's
+	// goroutine and before the call that did it returns. It must be quick, must
+	// not block and must not call the Bus.
+	OnQueueChange func(name string, deleted bool)
 }
 
 // Bus is one open broker. All methods may be called concurrently.

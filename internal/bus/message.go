@@ -73,7 +73,10 @@ const (
 
 // Received is a message as a receiver or a peek sees it.
 type Received struct {
-	Message
+	Message // its Properties are those that were sent, with Amended set over them
+	// Amended are the properties that were set after sending: by a settlement,
+	// or as the reason for a dead letter. Nil: the message is as it was sent.
+	Amended        Properties
 	SequenceNumber int64
 	// EnqueuedSequenceNumber is the number a dead letter had in its queue; 0
 	// for a message that was never moved.

@@ -36,7 +36,30 @@ type Settings struct {
 	// DuplicateWindow is how long a message id is remembered: a second message
 	// of that id is taken and dropped. At most 7 days. Default: 0, off.
 	DuplicateWindow time.Duration
+	// MaxSizeBytes is how large the queue and its dead letters together may
+	// grow by sending: a send beyond it is [ErrFull]. Default: 0, no limit.
+	MaxSizeBytes int64
+	// Status says what the queue takes part in. Default: StatusActive.
+	Status Status
+	// UserMetadata is text of the queue's owner, at most 1024 characters.
+	UserMetadata string
+	// Described is text of whoever describes queues to others (the wording of
+	// durations, rules of access). The bus never looks inside.
+	Described string
 }
+
+// Status says whether a queue, its dead letters included, may be sent to and
+// received from. Settling, renewing, peeking and what comes due go on.
+type Status uint8
+
+// The statuses, as Service Bus has them.
+const (
+	StatusActive          Status = iota
+	StatusDisabled               // neither
+	StatusSendDisabled           // only received from
+	StatusReceiveDisabled        // only sent to
+	statuses
+)
 
 func (s *Settings) complete() error {
 	if s.LockDuration == 0 {
@@ -80,7 +103,9 @@ type Queue struct {
 	Name             string // as it was created
 	Settings         Settings
 	Counts           Counts
+	SizeBytes        int64 // of all messages as they were sent, dead letters included
 	Created, Updated time.Time
+	Accessed         time.Time // latest send or receive of a message; zero: never
 }
 
 // queue and subqueue belong to the writer's goroutine.
@@ -327,3 +352,18 @@ func fromMillis(ms int64) time.Time {
 	}
 	return time.UnixMilli(ms).UTC()
 }
+
+// Purge removes all messages that a queue or a dead-letter queue has when it
+// is called, in whatever state; the locks of those that are held are lost. It
+// returns how many went. When ctx ends first, some are gone and some are not.
+func (b *Bus) Purge(ctx context.Context, name string) (n int, err error) {
+	return 0, errUnfinished
+}
+
+// LoseLocks ends all locks of a queue or a dead-letter queue as if their time
+// had come, and returns how many there were.
+func (b *Bus) LoseLocks(ctx context.Context, name string) (n int, err error) {
+	return 0, errUnfinished
+}
+
+var errUnfinished = errors.New("bus: not finished yet")

@@ -46,6 +46,19 @@ func (b *Bus) Send(ctx context.Context, name string, messages ...Message) ([]int
 	return seqs, nil
 }
 
+// StartSend is [Bus.Send] without waiting. done is called once, with the
+// sequence numbers after the commit that holds the messages is as durable as
+// [Options].Durability says, or with the error. It is called on a goroutine of
+// the bus (after Close on the caller's, before StartSend returns); it must be
+// quick, must not block and must not call the Bus.
+//
+// Calls of one goroutine take effect in their order. What is handed in and not
+// yet committed is kept in memory without a bound: that is the caller's to set.
+// The messages must not be changed afterwards; bodies are not copied.
+func (b *Bus) StartSend(name string, messages []Message, done func(seqs []int64, err error)) {
+	done(nil, errUnfinished)
+}
+
 // sending collects what a Send will change in memory.
 type sending struct {
 	*txn

@@ -10,6 +10,57 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
+// SettleKind is what becomes of a message whose lock is settled.
+type SettleKind uint8
+
+// The ways to settle. Release gives the message back like Abandon, but leaves
+// its delivery count and its properties as they are.
+const (
+	Complete SettleKind = iota + 1
+	Abandon
+	Defer
+	DeadLetter
+	Release
+)
+
+// Settlement is one settling of one lock.
+type Settlement struct {
+	Kind  SettleKind
+	Token LockToken
+	// Queue, unless empty, is the queue or dead-letter queue whose lock this
+	// must be; otherwise it is [ErrLockLost].
+	Queue string
+	// Reason and Description are for DeadLetter, see [Bus.DeadLetter].
+	Reason, Description string
+	// Modify is set in the message's properties by Abandon, Defer and
+	// DeadLetter. It must not be changed afterwards.
+	Modify Properties
+}
+
+// StartSettle settles each by itself: one that fails leaves the others be. done
+// gets one error per settlement, nil if it took place; the rest is as for
+// [Bus.StartSend]. Releases, and abandonments without properties, do not wait
+// for the disk if nothing else is among them. The slice must not be changed
+// before done is called.
+func (b *Bus) StartSettle(settlements []Settlement, done func([]error)) {
+	errs := make([]error, len(settlements))
+	for i := range errs {
+		errs[i] = errUnfinished
+	}
+	done(errs)
+}
+
+// Release gives a locked message back at once, in its old place, as if it had
+// not been received.
+func (b *Bus) Release(ctx context.Context, token LockToken) error { return errUnfinished }
+
+// RenewLocks sets the ends of locks of a queue or a dead-letter queue to now
+// plus the queue's lock duration, all or none, and returns the end of each.
+// [ErrLockLost] if one has ended or is not of this queue.
+func (b *Bus) RenewLocks(ctx context.Context, name string, tokens ...LockToken) ([]time.Time, error) {
+	return nil, errUnfinished
+}
+
 // held is the live lock of a token.
 func (b *Bus) held(token LockToken) (*lock, error) {
 	l, ok := b.locks[token]
