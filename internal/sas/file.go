@@ -77,6 +77,9 @@ func parseKeys(text []byte) (*Keys, error) {
 	if err := decoder.Decode(&file); err != nil {
 		return nil, fmt.Errorf(`want {"rules": [{"name": ..., "key": ..., "rights": [...]}]}: %w`, err)
 	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("want one JSON object, and there is more behind it")
+	}
 	rules := make([]Rule, len(file.Rules))
 	for i, entry := range file.Rules {
 		rights, err := ParseRights(entry.Rights...)

@@ -5,9 +5,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -20,6 +20,9 @@ const (
 	maxRuleName = 256
 	maxKey      = 256
 )
+
+// nameLetters may stand in a rule's name.
+const nameLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_"
 
 // Rule is a name with a key and what the key allows. It prints itself without
 // its key.
@@ -71,8 +74,8 @@ func NewKeys(rules ...Rule) (*Keys, error) {
 
 func (r Rule) check() error {
 	switch {
-	case r.Name == "" || len(r.Name) > maxRuleName:
-		return fmt.Errorf("want a rule's name of 1 to %d bytes, got %d", maxRuleName, len(r.Name))
+	case r.Name == "" || len(r.Name) > maxRuleName || strings.ContainsFunc(r.Name, func(c rune) bool { return !strings.ContainsRune(nameLetters, c) }):
+		return fmt.Errorf("want a rule's name of 1 to %d letters, digits, dots, hyphens and underscores, got %.64q", maxRuleName, r.Name)
 	case len(r.Key) < 16 || len(r.Key) > maxKey:
 		return fmt.Errorf("rule %q: want a key of 16 to %d bytes, got %d", r.Name, maxKey, len(r.Key))
 	case r.Rights == 0:
@@ -140,15 +143,4 @@ func (k *Keys) Check(rule, key string) (Grant, error) {
 		return Grant{}, ErrSignature
 	}
 	return Grant{Rule: r.Name, Rights: r.Rights}, nil
-}
-
-// Refused tells whether err is one of the reasons to turn somebody away, and
-// not a fault of our own.
-func Refused(err error) bool {
-	for _, reason := range [...]error{ErrMalformed, ErrUnknownRule, ErrSignature, ErrExpired, ErrScope} {
-		if errors.Is(err, reason) {
-			return true
-		}
-	}
-	return false
 }

@@ -49,8 +49,9 @@ func Sign(uri, rule, key string, expires time.Time) (Token, error) {
 // String is the token as it is sent. Whoever reads it can use it: keep it out
 // of logs.
 func (t Token) String() string {
-	return fmt.Sprintf("%ssr=%s&sig=%s&se=%d&skn=%s", scheme, t.resource,
-		url.QueryEscape(base64.StdEncoding.EncodeToString(t.signature)), t.Expires.Unix(), url.PathEscape(t.Rule))
+	skn := strings.ReplaceAll(url.QueryEscape(t.Rule), "+", "%20")
+	sig := url.QueryEscape(base64.StdEncoding.EncodeToString(t.signature))
+	return fmt.Sprintf("%ssr=%s&sig=%s&se=%d&skn=%s", scheme, t.resource, sig, t.Expires.Unix(), skn)
 }
 
 // SignedBy tells whether key made the signature. It takes equally long
