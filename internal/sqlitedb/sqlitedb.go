@@ -9,7 +9,7 @@
 // caller's function runs inside a savepoint of its own, so an error or a panic
 // undoes that caller's writes and nobody else's.
 //
-// # Three ways to write
+// # Ways to write
 //
 // [DB.Commit] returns after the group's commit is on disk (with [Full]), and
 // is for everything that is answered to somebody. [DB.Ride] returns as soon as
@@ -17,7 +17,9 @@
 // in a crash because recovery would redo them. [DB.CommitUnsynced] lies
 // between: it returns after the commit, which survives the end of the process,
 // but does not ask for the disk. A group without a [DB.Commit] is committed
-// without waiting for the disk; the next synced commit covers it.
+// without waiting for the disk; the next synced commit covers it. [DB.Start]
+// is for whoever cannot wait at all: it returns at once, and the caller is told
+// later.
 //
 // # Failure
 //
@@ -60,10 +62,15 @@ const (
 	Off
 )
 
-// Options configure [Open]. Path and Migrations are required.
+// Options configure [Open]. Migrations are required, and so is Path, unless the
+// database is in memory.
 type Options struct {
 	// Path is the database file. It is created with mode 0600.
 	Path string
+	// InMemory keeps the database in memory until it is closed: Path is
+	// ignored, Durability is Off, and there are no readers: [DB.Read] takes its
+	// turn on the writer goroutine.
+	InMemory bool
 	// Migrations holds files NNNN_name.sql, applied in order, each in a
 	// transaction. The number of the last one is kept in PRAGMA user_version.
 	Migrations fs.FS
@@ -87,10 +94,10 @@ type Options struct {
 // DB is one open database file. All methods may be called concurrently.
 type DB struct {
 	opts    Options
-	writes  chan *write
+	inbox   *inbox
 	readers chan *sqlite.Conn
 
-	closing chan struct{} // closed by Close: no new calls
+	closing chan struct{} // closed by Close: no new reads
 	drained chan struct{} // closed when the writer and the syncer have left
 	close   sync.Once
 
@@ -111,13 +118,18 @@ func Open(opts Options) (*DB, error) {
 	if opts.Readers == 0 {
 		opts.Readers = 2
 	}
-	conn, err := openWriter(opts)
+	open := openWriter
+	if opts.InMemory {
+		opts.Readers, opts.Durability = 0, Off
+		open = openMemory
+	}
+	conn, err := open(opts)
 	if err != nil {
 		return nil, err
 	}
 	db := &DB{
 		opts:    opts,
-		writes:  make(chan *write, 4*opts.MaxGroup),
+		inbox:   newInbox(),
 		readers: make(chan *sqlite.Conn, opts.Readers),
 		closing: make(chan struct{}),
 		drained: make(chan struct{}),
@@ -179,6 +191,21 @@ func openWriter(opts Options) (*sqlite.Conn, error) {
 	return conn, nil
 }
 
+func openMemory(opts Options) (*sqlite.Conn, error) {
+	conn, err := sqlite.OpenConn(":memory:", sqlite.OpenReadWrite)
+	if err != nil {
+		return nil, fmt.Errorf("open a database in memory: %w", err)
+	}
+	err = sqlitex.ExecuteScript(conn, "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;", nil)
+	if err == nil {
+		err = migrate(conn, opts.Migrations)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare a database in memory: %w", err), conn.Close())
+	}
+	return conn, nil
+}
+
 // checkpointPages is how many WAL pages are collected before a commit copies
 // them into the database file: 16 MiB. SQLite's own default of 4 MiB syncs the
 // database file four times as often for the same work.
@@ -202,6 +229,9 @@ func (db *DB) Err() error { return db.failedWith() }
 // sees one state of the database. It holds back the log's clean-up while it
 // runs: read in short pieces.
 func (db *DB) Read(ctx context.Context, fn func(*sqlite.Conn) error) (err error) {
+	if db.opts.InMemory {
+		return db.wait(&write{ctx: ctx, fn: fn, when: whenRun})
+	}
 	var conn *sqlite.Conn
 	select {
 	case <-db.closing:
@@ -226,6 +256,7 @@ func (db *DB) Close() error {
 	var err error
 	db.close.Do(func() {
 		close(db.closing)
+		db.inbox.close()
 		<-db.drained
 		err = errors.Join(db.syncer.close(), db.closeReaders(db.opts.Readers), db.writer.conn.Close())
 	})

@@ -3,6 +3,7 @@ package sqlitedb_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -104,6 +105,35 @@ func TestOneCallerFailsAlone(t *testing.T) {
 	}
 	if err := db.Commit(ctx, insert("a")); sqlite.ErrCode(err) != sqlite.ResultConstraintUnique {
 		t.Errorf("conflict: %v", err)
+	}
+}
+
+// A database in memory does what one on disk does, knows nothing of its like
+// and leaves nothing.
+func TestInMemory(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	memory := func(o *sqlitedb.Options) { o.Path, o.InMemory, o.Durability = "", true, sqlitedb.Full }
+	db, other := open(t, memory), open(t, memory)
+	ctx := context.Background()
+	if err := errors.Join(db.Commit(ctx, insert("a")), db.Ride(ctx, insert("b")), db.CommitUnsynced(ctx, insert("c"))); err != nil {
+		t.Fatal(err)
+	}
+	odd := errors.New("odd")
+	if err := db.Commit(ctx, func(conn *sqlite.Conn) error { return errors.Join(insert("d")(conn), odd) }); !errors.Is(err, odd) {
+		t.Errorf("a write that failed: %v", err)
+	}
+	if n, m := count(t, db), count(t, other); n != 3 || m != 0 {
+		t.Errorf("%d rows, and %d in the other, want 3 and 0", n, m)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Read(ctx, func(*sqlite.Conn) error { return nil }); !errors.Is(err, sqlitedb.ErrClosed) {
+		t.Errorf("read after close: %v", err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("it left %v (%v)", files, err)
 	}
 }
 

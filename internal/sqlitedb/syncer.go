@@ -49,7 +49,7 @@ func (s *syncer) run() {
 		crashpoint.Here(crashpoint.Synced)
 		s.turn <- struct{}{}
 		for _, c := range callers {
-			c.release(err)
+			c.tell(err)
 		}
 	}
 }

@@ -23,14 +23,23 @@ type Group struct {
 	Synced bool
 }
 
+// moment is when a caller is told what became of its write.
+type moment uint8
+
+const (
+	whenSynced    moment = iota // its group is on disk
+	whenCommitted               // its group is committed
+	whenRun                     // its function has run
+)
+
 // write is one caller's function and what became of it.
 type write struct {
-	ctx  context.Context
-	fn   func(*sqlite.Conn) error
-	sync bool          // the group must wait for the disk
-	ride bool          // the caller returns before the commit
-	err  error         // set before done is closed
-	done chan struct{} // closed when the caller may return
+	ctx   context.Context // nil: it cannot be given up
+	fn    func(*sqlite.Conn) error
+	when  moment
+	vital bool // see [Write]
+	err   error
+	done  func(error) // nil when it has been called
 }
 
 // Commit runs fn in the next group and returns when that group is on disk.
@@ -38,7 +47,7 @@ type write struct {
 // before fn was begun nothing is written; once begun, Commit waits for the end.
 // fn runs on the writer goroutine: it must not call the DB, and should be short.
 func (db *DB) Commit(ctx context.Context, fn func(*sqlite.Conn) error) error {
-	return db.submit(&write{ctx: ctx, fn: fn, sync: true, done: make(chan struct{})})
+	return db.wait(&write{ctx: ctx, fn: fn, when: whenSynced})
 }
 
 // CommitUnsynced runs fn in the next group and returns when that group is
@@ -46,38 +55,57 @@ func (db *DB) Commit(ctx context.Context, fn func(*sqlite.Conn) error) error {
 // end of the process and is seen by every reader, and is on disk with the next
 // synced commit.
 func (db *DB) CommitUnsynced(ctx context.Context, fn func(*sqlite.Conn) error) error {
-	return db.submit(&write{ctx: ctx, fn: fn, done: make(chan struct{})})
+	return db.wait(&write{ctx: ctx, fn: fn, when: whenCommitted})
 }
 
 // Ride runs fn in the next group and returns when fn has run. What it wrote is
 // visible to every later write, and durable with the next synced commit.
 func (db *DB) Ride(ctx context.Context, fn func(*sqlite.Conn) error) error {
-	return db.submit(&write{ctx: ctx, fn: fn, ride: true, done: make(chan struct{})})
+	return db.wait(&write{ctx: ctx, fn: fn, when: whenRun})
 }
 
-func (db *DB) submit(w *write) error {
-	select {
-	case <-db.closing:
-		return ErrClosed
-	default:
+// wait hands w in and returns what became of it.
+func (db *DB) wait(w *write) error {
+	answer := make(chan error, 1)
+	w.done = func(err error) { answer <- err }
+	db.hand(w)
+	return <-answer
+}
+
+// Write is a write that nobody waits for, see [DB.Start].
+type Write struct {
+	// Do runs on the writer goroutine, on the same terms as for [DB.Commit].
+	Do func(*sqlite.Conn) error
+	// Done is called once, with Do's error, or nil when the group is on disk,
+	// or [ErrFailed] when it could not be brought there. It runs on a goroutine
+	// of the DB (on that of the caller of Start when the DB is closed) and must
+	// be quick, must not block and must not call the DB. Those that wait for
+	// the disk are called in the order in which they were handed in.
+	Done func(error)
+	// Unsynced calls Done after the commit and does not ask for the disk, as
+	// [DB.CommitUnsynced] does.
+	Unsynced bool
+	// Vital runs Do without a savepoint of its own: an error or a panic fails
+	// the whole group, and with it the database. It is for who changes his
+	// memory step by step together with the rows, so that there is no undoing.
+	Vital bool
+}
+
+// Start hands w in for the next group and returns at once. Calls of one
+// goroutine take effect in their order, those that wait included. There is no
+// bound on what has been handed in and not yet been committed: callers
+// must bound what they keep under way, by a budget of bytes for instance.
+func (db *DB) Start(w Write) {
+	when := whenSynced
+	if w.Unsynced {
+		when = whenCommitted
 	}
-	select {
-	case db.writes <- w:
-	case <-db.closing:
-		return ErrClosed
-	case <-w.ctx.Done():
-		return w.ctx.Err()
-	}
-	select {
-	case <-w.done:
-		return w.err
-	case <-db.drained:
-	}
-	select { // the writer may have served w just before it left
-	case <-w.done:
-		return w.err
-	default:
-		return ErrClosed
+	db.hand(&write{fn: w.Do, when: when, vital: w.Vital, done: w.Done})
+}
+
+func (db *DB) hand(w *write) {
+	if !db.inbox.put(w) {
+		w.done(ErrClosed)
 	}
 }
 
@@ -88,57 +116,39 @@ type writer struct {
 	group []*write // the callers of the current group
 }
 
+// run serves until the inbox is closed and empty.
 func (w *writer) run() {
 	defer close(w.db.syncer.groups)
-	for {
-		select {
-		case first := <-w.db.writes:
-			w.serve(first)
-		case <-w.db.closing:
-			w.drain()
-			return
-		}
+	for w.db.inbox.await() {
+		w.serve()
 	}
 }
 
-// drain serves what was handed in before Close.
-func (w *writer) drain() {
-	for {
-		select {
-		case first := <-w.db.writes:
-			w.serve(first)
-		default:
-			return
-		}
-	}
-}
-
-// serve runs one group: first, whoever is waiting behind it, and whoever comes
-// while the last group is still being synced.
-func (w *writer) serve(first *write) {
-	w.group = w.group[:0]
+// serve runs one group: whoever is waiting, and whoever comes while the last
+// group is still being synced.
+func (w *writer) serve() {
 	err := w.db.failedWith()
 	if err == nil {
-		err = w.transact(first)
+		err = w.transact()
 	} else {
-		w.group = append(w.group, first)
+		w.group = w.db.inbox.take(w.group, w.room())
 	}
 	if err != nil {
 		w.db.failWith(err)
 	}
 	w.passOn(err)
 	clear(w.group)
+	w.group = w.group[:0]
 }
 
 // transact runs the callers' functions as they come until it is the group's
 // turn at the disk, then those that are waiting already, and commits. On an
 // error the turn is not given back: nothing is written any more.
-func (w *writer) transact(first *write) error {
-	w.group = append(w.group, first)
+func (w *writer) transact() error {
 	if err := step(w.conn, "BEGIN IMMEDIATE"); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	if err := w.call(first); err != nil {
+	if err := w.admit(); err != nil {
 		return err
 	}
 	if err := w.awaitTurn(); err != nil {
@@ -152,20 +162,30 @@ func (w *writer) transact(first *write) error {
 	// Whoever is ready to run may join: on a busy machine that makes larger
 	// groups, on an idle one it takes no time.
 	runtime.Gosched()
-	for range min(len(w.db.writes), w.room()) {
-		if err := w.add(<-w.db.writes); err != nil {
+	if err := w.admit(); err != nil {
+		return err
+	}
+	return w.commit()
+}
+
+// admit runs whoever is waiting, as far as there is room.
+func (w *writer) admit() error {
+	had := len(w.group)
+	w.group = w.db.inbox.take(w.group, w.room())
+	for _, c := range w.group[had:] {
+		if err := w.call(c); err != nil {
 			return err
 		}
 	}
-	return w.commit()
+	return nil
 }
 
 // awaitTurn adds whoever comes until the disk is free.
 func (w *writer) awaitTurn() error {
 	for {
-		writes := w.db.writes
+		stirred := w.db.inbox.stirred
 		if w.room() == 0 {
-			writes = nil
+			stirred = nil
 		}
 		select {
 		case <-w.db.syncer.turn:
@@ -175,8 +195,8 @@ func (w *writer) awaitTurn() error {
 		select {
 		case <-w.db.syncer.turn:
 			return nil
-		case next := <-writes:
-			if err := w.add(next); err != nil {
+		case <-stirred:
+			if err := w.admit(); err != nil {
 				return err
 			}
 		}
@@ -186,20 +206,15 @@ func (w *writer) awaitTurn() error {
 // room is how many more callers the group may have.
 func (w *writer) room() int { return w.db.opts.MaxGroup - len(w.group) }
 
-func (w *writer) add(c *write) error {
-	w.group = append(w.group, c)
-	return w.call(c)
-}
-
-// passOn lets the callers return who need no more than the commit, and hands
-// the others to the syncer with the turn at the disk.
+// passOn tells the callers who need no more than the commit, and hands the
+// others to the syncer with the turn at the disk.
 func (w *writer) passOn(err error) {
 	var wait []*write
 	for _, c := range w.group {
-		if err == nil && c.err == nil && c.sync && w.db.opts.Durability == Full {
+		if err == nil && c.err == nil && c.when == whenSynced && w.db.opts.Durability == Full {
 			wait = append(wait, c)
 		} else {
-			c.release(err)
+			c.tell(err)
 		}
 	}
 	switch {
@@ -210,17 +225,16 @@ func (w *writer) passOn(err error) {
 	}
 }
 
-// release lets a caller return. A rider has been released already.
-func (c *write) release(groupErr error) {
-	select {
-	case <-c.done:
+// tell says what became of a write, unless that has been done.
+func (c *write) tell(groupErr error) {
+	if c.done == nil {
 		return
-	default:
 	}
 	if groupErr != nil {
 		c.err = fmt.Errorf("%w: %w", ErrFailed, groupErr)
 	}
-	close(c.done)
+	c.done(c.err)
+	c.done = nil
 }
 
 func (w *writer) commit() error {
@@ -242,7 +256,7 @@ func (w *writer) commit() error {
 
 func (w *writer) anySyncs() bool {
 	for _, c := range w.group {
-		if c.sync {
+		if c.when == whenSynced {
 			return true
 		}
 	}
@@ -250,10 +264,14 @@ func (w *writer) anySyncs() bool {
 }
 
 // call runs one caller's function in its savepoint. The error it returns is
-// the group's: the savepoint itself could not be handled.
+// the group's: of a vital write, or of the savepoint itself.
 func (w *writer) call(c *write) error {
-	if c.err = c.ctx.Err(); c.err != nil {
+	if c.ctx != nil && c.ctx.Err() != nil {
+		c.err = c.ctx.Err()
 		return nil
+	}
+	if c.vital {
+		return guard(w.conn, c.fn)
 	}
 	if err := step(w.conn, "SAVEPOINT caller"); err != nil {
 		return fmt.Errorf("savepoint: %w", err)
@@ -267,8 +285,8 @@ func (w *writer) call(c *write) error {
 	if err := step(w.conn, "RELEASE caller"); err != nil {
 		return fmt.Errorf("release savepoint: %w", err)
 	}
-	if c.ride {
-		close(c.done)
+	if c.when == whenRun {
+		c.tell(nil)
 	}
 	return nil
 }
