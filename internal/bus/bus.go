@@ -142,6 +142,7 @@ type state struct {
 	dirty  map[*subqueue]struct{} // numbers to be written in this group
 	stir   map[*subqueue]struct{} // new messages or new waiters in this group
 	served []*waiter              // to be woken after this group's commit
+	edited []edit                 // queues changed in this group
 }
 
 // Open opens or creates a bus. It ends the locks of whoever held the file
@@ -168,7 +169,7 @@ func Open(opts Options) (*Bus, error) {
 		dirty: map[*subqueue]struct{}{}, stir: map[*subqueue]struct{}{},
 	}
 	b.db, err = sqlitedb.Open(sqlitedb.Options{
-		Path: opts.Path, Durability: opts.Durability, Migrations: files,
+		Path: opts.Path, InMemory: opts.InMemory, Durability: opts.Durability, Migrations: files,
 		BeforeCommit: b.finishGroup, AfterCommit: b.afterCommit,
 	})
 	if err != nil {
@@ -225,6 +226,13 @@ func (b *Bus) read(ctx context.Context, fn func(*txn) error) error {
 	return translate(b.db.Read(ctx, func(conn *sqlite.Conn) error { return fn(b.reading(conn)) }))
 }
 
+// start runs fn in a group and returns at once; done is told later.
+func (b *Bus) start(w sqlitedb.Write, fn func(*txn) error, done func(error)) {
+	w.Do = func(conn *sqlite.Conn) error { return fn(b.writing(conn)) }
+	w.Done = func(err error) { done(translate(err)) }
+	b.db.Start(w)
+}
+
 // reading is a reader's connection with its statements. Whoever reads has the
 // connection to himself.
 func (b *Bus) reading(conn *sqlite.Conn) *txn {
@@ -275,6 +283,12 @@ func (b *Bus) afterCommit(g sqlitedb.Group) {
 	}
 	clear(b.served)
 	b.served = b.served[:0]
+	if b.opts.OnQueueChange != nil {
+		for _, e := range b.edited {
+			b.opts.OnQueueChange(e.name, e.deleted)
+		}
+	}
+	b.edited = b.edited[:0]
 	b.arm()
 	if b.opts.AfterCommit != nil {
 		b.opts.AfterCommit(g)
@@ -284,8 +298,8 @@ func (b *Bus) afterCommit(g sqlitedb.Group) {
 // writeNumbers stores the counters of the subqueues this group has changed.
 func (b *Bus) writeNumbers(t *txn) error {
 	for s := range b.dirty {
-		err := t.exec("UPDATE subqueue SET next_seq = ?, cursor = ?, active = ?, deferred = ?, scheduled = ? WHERE id = ?",
-			s.nextSeq, s.cursor, s.counts[Active], s.counts[Deferred], s.counts[Scheduled], s.id)
+		err := t.exec("UPDATE subqueue SET next_seq = ?, cursor = ?, bytes = ?, accessed = ?, active = ?, deferred = ?, scheduled = ? WHERE id = ?",
+			s.nextSeq, s.cursor, s.bytes, s.accessed, s.counts[Active], s.counts[Deferred], s.counts[Scheduled], s.id)
 		if err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ func TestPropertiesRefused(t *testing.T) {
 		"symbol beyond ASCII": {"k": Symbol("ß")}, "one too large": {"k": strings.Repeat("x", 32<<10)},
 		"all too large": {"a": strings.Repeat("x", 30<<10), "b": strings.Repeat("x", 30<<10), "c": strings.Repeat("x", 30<<10)},
 	} {
-		if _, err := p.encodeLimited(); err == nil {
+		if _, err := p.encodeWithin(maxPropertiesBytes); err == nil {
 			t.Errorf("%s: was accepted", name)
 		}
 	}

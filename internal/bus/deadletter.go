@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+	"math"
 	"strings"
 	"time"
 
@@ -34,12 +34,12 @@ func (b *Bus) bury(t *txn, e entry, reason, description string, now time.Time) e
 	if description != "" {
 		set[DeadLetterErrorDescription] = clip(description)
 	}
-	if err := amend(t, e.message, set, Properties.encode); err != nil {
+	if err := amend(t, e.message, set, math.MaxInt); err != nil {
 		return err
 	}
 	dead := e.in.queue.dead
-	err := t.exec(`INSERT INTO entry (queue, place, seq, message, count, held, enqueued, expires, origin, since)
-		SELECT ?, 0, ?, message, ?, 0, enqueued, expires, seq, ? FROM entry WHERE queue = ? AND place = ? AND seq = ?`,
+	err := t.exec(`INSERT INTO entry (queue, place, seq, message, count, bytes, held, enqueued, expires, origin, since)
+		SELECT ?, 0, ?, message, ?, bytes, 0, enqueued, expires, seq, ? FROM entry WHERE queue = ? AND place = ? AND seq = ?`,
 		dead.id, dead.nextSeq, e.count, now.UnixMilli(), e.in.id, int64(e.place), e.seq)
 	if err != nil {
 		return err
@@ -48,10 +48,8 @@ func (b *Bus) bury(t *txn, e entry, reason, description string, now time.Time) e
 		return err
 	}
 	dead.nextSeq++
-	dead.counts[Active]++
-	e.in.counts[e.place]--
-	b.touch(dead)
-	b.touch(e.in)
+	b.came(&entry{in: dead, bytes: e.bytes})
+	b.left(&e)
 	return nil
 }
 
@@ -81,19 +79,15 @@ func (b *Bus) Replay(ctx context.Context, name string, seq int64) error {
 			return err
 		}
 		m, err := r.message()
+		if err == nil {
+			err = r.revive()
+		}
 		if err != nil {
 			return fmt.Errorf("dead letter %d: %w; it can only be discarded", seq, err)
 		}
-		maps.DeleteFunc(m.Properties, func(name string, _ any) bool {
-			return name == DeadLetterReason || name == DeadLetterErrorDescription
-		})
-		if r.properties, err = m.Properties.encode(); err != nil {
-			return err
-		}
-		r.messageID = newMessageID()
 		main := e.in.queue.main
 		now := b.opts.Now().UnixMilli()
-		fresh := entry{in: main, seq: main.nextSeq, due: main.queue.settings.expiry(now, millis(m.TTL))}
+		fresh := entry{in: main, seq: main.nextSeq, bytes: int64(r.size()), due: main.queue.settings.expiry(now, millis(m.TTL))}
 		if err := e.remove(t); err != nil {
 			return err
 		}
@@ -104,13 +98,27 @@ func (b *Bus) Replay(ctx context.Context, name string, seq int64) error {
 			return err
 		}
 		main.nextSeq++
-		main.counts[Active]++
-		e.in.counts[e.place]--
-		b.nextDue = earlier(b.nextDue, fresh.due)
-		b.touch(main)
-		b.touch(e.in)
+		b.came(&fresh)
+		b.left(&e)
 		return nil
 	})
+}
+
+// revive makes a dead letter's content that of a new message.
+func (r *record) revive() error {
+	r.messageID = newMessageID()
+	for _, encoded := range [...]*[]byte{&r.properties, &r.amended} {
+		p, err := decodeProperties(*encoded)
+		if err != nil {
+			return err
+		}
+		delete(p, DeadLetterReason)
+		delete(p, DeadLetterErrorDescription)
+		if *encoded, err = p.encode(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Discard removes a dead letter for good. name is the queue, seq the number in
@@ -125,8 +133,7 @@ func (b *Bus) Discard(ctx context.Context, name string, seq int64) error {
 		if err := e.remove(t); err != nil {
 			return err
 		}
-		e.in.counts[e.place]--
-		b.touch(e.in)
+		b.left(&e)
 		return nil
 	})
 }

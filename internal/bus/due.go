@@ -87,7 +87,7 @@ func (b *Bus) sweep(t *txn, now time.Time) error {
 		}
 	}
 	if len(b.doomed) > 0 {
-		return b.purge(t, b.doomed[0])
+		return b.clear(t, b.doomed[0])
 	}
 	return nil
 }
@@ -96,14 +96,14 @@ func (b *Bus) sweep(t *txn, now time.Time) error {
 // the next one is.
 func (b *Bus) sweepDue(t *txn, now time.Time) error {
 	due := make([]entry, 0, sweepPiece)
-	err := t.each(`SELECT queue, place, seq, message, count, due FROM entry INDEXED BY entry_due
+	err := t.each(`SELECT queue, place, seq, message, count, due, bytes FROM entry INDEXED BY entry_due
 		WHERE due IS NOT NULL AND held = 0 AND due <= ? ORDER BY due LIMIT ?`, func(stmt *sqlite.Stmt) bool {
 		in := b.subqueues[stmt.ColumnInt64(0)]
-		if in == nil { // of a deleted queue, not yet purged
+		if in == nil { // of a deleted queue, not yet cleared
 			in = &subqueue{id: stmt.ColumnInt64(0)}
 		}
 		e := entry{in: in, place: State(stmt.ColumnInt64(1)), seq: stmt.ColumnInt64(2),
-			message: stmt.ColumnInt64(3), count: stmt.ColumnInt64(4), due: stmt.ColumnInt64(5)}
+			message: stmt.ColumnInt64(3), count: stmt.ColumnInt64(4), due: stmt.ColumnInt64(5), bytes: stmt.ColumnInt64(6)}
 		due = append(due, e)
 		return true
 	}, now.UnixMilli(), sweepPiece)
@@ -143,15 +143,13 @@ func (b *Bus) activate(t *txn, e entry, now time.Time) error {
 	if err := e.removeEntry(t); err != nil {
 		return err
 	}
-	active := entry{in: e.in, seq: e.in.nextSeq, message: e.message, due: e.in.queue.settings.expiry(now.UnixMilli(), millis(m.TTL))}
+	active := entry{in: e.in, seq: e.in.nextSeq, message: e.message, bytes: e.bytes, due: e.in.queue.settings.expiry(now.UnixMilli(), millis(m.TTL))}
 	if err := active.insert(t, now.UnixMilli(), active.due); err != nil {
 		return err
 	}
 	e.in.nextSeq++
-	e.in.counts[Scheduled]--
-	e.in.counts[Active]++
-	b.nextDue = earlier(b.nextDue, active.due)
-	b.touch(e.in)
+	b.left(&e)
+	b.came(&active)
 	return nil
 }
 
@@ -163,13 +161,12 @@ func (b *Bus) expire(t *txn, e entry, now time.Time) error {
 	if err := e.remove(t); err != nil {
 		return err
 	}
-	e.in.counts[Active]--
-	b.touch(e.in)
+	b.left(&e)
 	return nil
 }
 
-// purge removes a piece of a deleted queue, and in the end its row.
-func (b *Bus) purge(t *txn, id int64) error {
+// clear removes a piece of a deleted queue, and in the end its row.
+func (b *Bus) clear(t *txn, id int64) error {
 	var rows []entry
 	err := t.each("SELECT queue, place, seq, message FROM entry WHERE queue IN (?, ?) LIMIT ?", func(stmt *sqlite.Stmt) bool {
 		rows = append(rows, entry{in: &subqueue{id: stmt.ColumnInt64(0)}, place: State(stmt.ColumnInt64(1)), seq: stmt.ColumnInt64(2), message: stmt.ColumnInt64(3)})
@@ -221,8 +218,8 @@ func (b *Bus) restart(t *txn) error {
 }
 
 func (b *Bus) loadQueues(t *txn) error {
-	err := t.each(`SELECT id, name, display, lock_duration, max_deliveries, default_ttl, dead_letter_expired, duplicate_window
-		FROM queue`, func(stmt *sqlite.Stmt) bool {
+	err := t.each(`SELECT id, name, display, lock_duration, max_deliveries, default_ttl, dead_letter_expired, duplicate_window,
+		max_size, status, metadata, described FROM queue`, func(stmt *sqlite.Stmt) bool {
 		if stmt.ColumnIsNull(1) {
 			b.doomed = append(b.doomed, stmt.ColumnInt64(0))
 			return true
@@ -233,11 +230,11 @@ func (b *Bus) loadQueues(t *txn) error {
 	if err != nil {
 		return err
 	}
-	return t.each("SELECT id, next_seq, cursor, active, deferred, scheduled FROM subqueue", func(stmt *sqlite.Stmt) bool {
+	return t.each("SELECT id, next_seq, cursor, bytes, accessed, active, deferred, scheduled FROM subqueue", func(stmt *sqlite.Stmt) bool {
 		s := b.subqueues[stmt.ColumnInt64(0)]
-		s.nextSeq, s.cursor = stmt.ColumnInt64(1), stmt.ColumnInt64(2)
+		s.nextSeq, s.cursor, s.bytes, s.accessed = stmt.ColumnInt64(1), stmt.ColumnInt64(2), stmt.ColumnInt64(3), stmt.ColumnInt64(4)
 		for i := range s.counts {
-			s.counts[i] = stmt.ColumnInt64(3 + i)
+			s.counts[i] = stmt.ColumnInt64(5 + i)
 		}
 		return true
 	})
@@ -246,10 +243,10 @@ func (b *Bus) loadQueues(t *txn) error {
 // heldEntries are the entries that were handed out: before the cursor, or
 // among the deferred ones.
 func heldEntries(t *txn, s *subqueue) (held []entry, err error) {
-	err = t.each(`SELECT place, seq, message, count, due FROM entry WHERE held = 1 AND queue = ?1 AND place = 0 AND seq < ?2
-		UNION ALL SELECT place, seq, message, count, due FROM entry WHERE held = 1 AND queue = ?1 AND place = 1`, func(stmt *sqlite.Stmt) bool {
+	err = t.each(`SELECT place, seq, message, count, due, bytes FROM entry WHERE held = 1 AND queue = ?1 AND place = 0 AND seq < ?2
+		UNION ALL SELECT place, seq, message, count, due, bytes FROM entry WHERE held = 1 AND queue = ?1 AND place = 1`, func(stmt *sqlite.Stmt) bool {
 		held = append(held, entry{in: s, place: State(stmt.ColumnInt64(0)), seq: stmt.ColumnInt64(1), message: stmt.ColumnInt64(2),
-			count: stmt.ColumnInt64(3), due: stmt.ColumnInt64(4)})
+			count: stmt.ColumnInt64(3), due: stmt.ColumnInt64(4), bytes: stmt.ColumnInt64(5)})
 		return true
 	}, s.id, s.cursor)
 	return held, err

@@ -129,8 +129,10 @@ type record struct {
 	kind       BodyKind
 	body       []byte
 	extra      []byte
+	amended    []byte // set after sending, apart so that what was sent stays as it was
 }
 
+// size is that of what was sent.
 func (r *record) size() int {
 	return len(r.messageID) + len(r.head) + len(r.properties) + len(r.body) + len(r.extra)
 }
@@ -140,7 +142,7 @@ func newRecord(m *Message, maxBytes int) (record, error) {
 	if err := m.validate(); err != nil {
 		return record{}, err
 	}
-	properties, err := m.Properties.encodeLimited()
+	properties, err := m.Properties.encodeWithin(maxPropertiesBytes)
 	if err != nil {
 		return record{}, err
 	}

@@ -14,8 +14,9 @@ const maxPeek = 250
 
 // Peek shows up to limit messages (at most 250) of a queue or a dead-letter
 // queue from a sequence number on, in their order, and takes none: active
-// ones, locked or not, deferred and scheduled ones, as of the latest commit. Of
-// a message that is damaged it shows what can be read.
+// ones, locked or not, deferred and scheduled ones, as of the latest commit. It
+// shows none that has expired, unless that is locked. Of a message that is
+// damaged it shows what can be read.
 func (b *Bus) Peek(ctx context.Context, name string, from int64, limit int) ([]Received, error) {
 	var rows []stored
 	source := ""
@@ -27,7 +28,7 @@ func (b *Bus) Peek(ctx context.Context, name string, from int64, limit int) ([]R
 		if id < 0 {
 			source = queue
 		}
-		rows, err = peek(t, id, from, min(limit, maxPeek))
+		rows, err = peek(t, id, from, min(limit, maxPeek), b.opts.Now().UnixMilli())
 		return err
 	})
 	if err != nil {
@@ -65,15 +66,15 @@ func lookUp(t *txn, name string) (id int64, queue string, err error) {
 }
 
 // peek merges the three places, each of which is in order on disk.
-func peek(t *txn, id, from int64, limit int) (rows []stored, err error) {
+func peek(t *txn, id, from int64, limit int, now int64) (rows []stored, err error) {
 	err = t.each(`WITH
-		a AS (SELECT * FROM entry WHERE queue = ?1 AND place = 0 AND seq >= ?2 ORDER BY seq LIMIT ?3),
+		a AS (SELECT * FROM entry WHERE queue = ?1 AND place = 0 AND seq >= ?2 AND (due IS NULL OR due > ?4 OR held = 1) ORDER BY seq LIMIT ?3),
 		d AS (SELECT * FROM entry WHERE queue = ?1 AND place = 1 AND seq >= ?2 ORDER BY seq LIMIT ?3),
 		s AS (SELECT * FROM entry WHERE queue = ?1 AND place = 2 AND seq >= ?2 ORDER BY seq LIMIT ?3),
 		e AS (SELECT * FROM a UNION ALL SELECT * FROM d UNION ALL SELECT * FROM s ORDER BY seq LIMIT ?3)
 		SELECT`+storedColumns+`FROM e CROSS JOIN message m ON m.id = e.message ORDER BY e.seq`, func(stmt *sqlite.Stmt) bool {
 		rows = append(rows, scanStored(stmt))
 		return true
-	}, id, from, int64(limit))
+	}, id, from, int64(limit), now)
 	return rows, err
 }

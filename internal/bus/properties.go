@@ -84,14 +84,23 @@ func (p Properties) encode() ([]byte, error) {
 	return buf, nil
 }
 
-// encodeLimited is encode for what comes from outside. The bus itself may go
+// encodeWithin is encode for what comes from outside. The bus itself may go
 // over the limit with the reason for a dead letter.
-func (p Properties) encodeLimited() ([]byte, error) {
+func (p Properties) encodeWithin(limit int) ([]byte, error) {
 	buf, err := p.encode()
-	if len(buf) > maxPropertiesBytes {
-		return nil, fmt.Errorf("properties: %w: %d bytes, the limit is %d", ErrTooLarge, len(buf), maxPropertiesBytes)
+	if len(buf) > limit {
+		return nil, fmt.Errorf("properties: %w: %d bytes, %d are left", ErrTooLarge, len(buf), max(limit, 0))
 	}
 	return buf, err
+}
+
+// merge sets properties over others, which it may change.
+func merge(p, over Properties) Properties {
+	if p == nil && len(over) > 0 {
+		p = make(Properties, len(over))
+	}
+	maps.Copy(p, over)
+	return p
 }
 
 // appendValue is one long switch: a codec.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -15,7 +16,10 @@ import (
 // DeadLetterSuffix after a queue's name names its dead-letter queue, in any case.
 const DeadLetterSuffix = "/$DeadLetterQueue"
 
-const maxNameBytes = 260
+const (
+	maxNameBytes = 260
+	maxMetadata  = 1024 // characters
+)
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9]$|^[A-Za-z0-9][\w\-./]*[A-Za-z0-9]$`)
 
@@ -61,6 +65,9 @@ const (
 	statuses
 )
 
+func (s Status) sends() bool    { return s == StatusActive || s == StatusReceiveDisabled }
+func (s Status) receives() bool { return s == StatusActive || s == StatusSendDisabled }
+
 func (s *Settings) complete() error {
 	if s.LockDuration == 0 {
 		s.LockDuration = time.Minute
@@ -77,6 +84,10 @@ func (s *Settings) complete() error {
 	check(s.LockDuration >= 5*time.Second && s.LockDuration <= 5*time.Minute, "a lock duration must be 5 s to 5 min")
 	check(s.MaxDeliveryCount >= 1 && s.MaxDeliveryCount <= 2000, "a maximum delivery count must be 1 to 2000")
 	check(s.DefaultTTL >= 0, "a time to live cannot be negative")
+	check(s.MaxSizeBytes >= 0, "a maximum size cannot be negative")
+	check(s.Status < statuses, "a status must be one of those named")
+	check(utf8.ValidString(s.UserMetadata) && utf8.RuneCountInString(s.UserMetadata) <= maxMetadata, "user metadata must be text of at most 1024 characters")
+	check(utf8.ValidString(s.Described), "a description must be text")
 	check(s.DuplicateWindow >= 0 && s.DuplicateWindow <= 7*24*time.Hour, "a duplicate window must be at most 7 days")
 	return errors.Join(errs...)
 }
@@ -118,10 +129,12 @@ type queue struct {
 
 // subqueue is a queue's messages, or its dead letters.
 type subqueue struct {
-	id      int64 // queue.id, negative for dead letters
-	queue   *queue
-	nextSeq int64
-	counts  [states]int64
+	id       int64 // queue.id, negative for dead letters
+	queue    *queue
+	nextSeq  int64
+	counts   [states]int64
+	bytes    int64 // of all messages
+	accessed int64 // latest send or receive
 
 	// No active entry from cursor on is held. Those before it are held, or in
 	// returned (which may also name entries that have gone since).
@@ -192,15 +205,15 @@ func (b *Bus) CreateQueue(ctx context.Context, name string, settings Settings) e
 			return fmt.Errorf("%w: %q", ErrQueueExists, name)
 		}
 		now := b.opts.Now().UnixMilli()
-		stmt, err := t.prepare(`INSERT INTO queue (lock_duration, max_deliveries, default_ttl, dead_letter_expired, duplicate_window, updated,
-			name, display, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		stmt, err := t.prepare(`INSERT INTO queue (lock_duration, max_deliveries, default_ttl, dead_letter_expired, duplicate_window,
+			max_size, status, metadata, described, updated, name, display, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return err
 		}
 		bindSettings(stmt, &settings, now)
-		stmt.BindText(7, lower)
-		stmt.BindText(8, name)
-		stmt.BindInt64(9, now)
+		stmt.BindText(11, lower)
+		stmt.BindText(12, name)
+		stmt.BindInt64(13, now)
 		if err := finish(stmt); err != nil {
 			return err
 		}
@@ -209,6 +222,7 @@ func (b *Bus) CreateQueue(ctx context.Context, name string, settings Settings) e
 			return err
 		}
 		b.adopt(&queue{id: id, name: name, settings: settings})
+		b.edited = append(b.edited, edit{name: name})
 		return nil
 	})
 }
@@ -221,18 +235,23 @@ func (b *Bus) adopt(q *queue) {
 	b.subqueues[q.id], b.subqueues[-q.id] = q.main, q.dead
 }
 
-// bindSettings binds parameters 1 to 6.
+// bindSettings binds parameters 1 to 10.
 func bindSettings(stmt *sqlite.Stmt, s *Settings, now int64) {
 	stmt.BindInt64(1, millis(s.LockDuration))
 	stmt.BindInt64(2, int64(s.MaxDeliveryCount))
 	stmt.BindInt64(3, millis(s.DefaultTTL))
 	stmt.BindBool(4, s.DeadLetterOnExpiration)
 	stmt.BindInt64(5, millis(s.DuplicateWindow))
-	stmt.BindInt64(6, now)
+	stmt.BindInt64(6, s.MaxSizeBytes)
+	stmt.BindInt64(7, int64(s.Status))
+	stmt.BindText(8, s.UserMetadata)
+	stmt.BindText(9, s.Described)
+	stmt.BindInt64(10, now)
 }
 
 // UpdateQueue changes a queue's settings for what happens from now on: locks
-// and expiry times given out before stay as they are.
+// and expiry times given out before stay as they are. Whoever waits for a message
+// of a queue that is no longer received from gets [ErrDisabled].
 func (b *Bus) UpdateQueue(ctx context.Context, name string, settings Settings) error {
 	if err := settings.complete(); err != nil {
 		return fmt.Errorf("queue %q: %w", name, err)
@@ -243,16 +262,20 @@ func (b *Bus) UpdateQueue(ctx context.Context, name string, settings Settings) e
 			return err
 		}
 		stmt, err := t.prepare(`UPDATE queue SET lock_duration = ?, max_deliveries = ?, default_ttl = ?, dead_letter_expired = ?,
-			duplicate_window = ?, updated = ? WHERE id = ?`)
+			duplicate_window = ?, max_size = ?, status = ?, metadata = ?, described = ?, updated = ? WHERE id = ?`)
 		if err != nil {
 			return err
 		}
 		bindSettings(stmt, &settings, b.opts.Now().UnixMilli())
-		stmt.BindInt64(7, q.id)
+		stmt.BindInt64(11, q.id)
 		if err := finish(stmt); err != nil {
 			return err
 		}
 		q.settings = settings
+		if !settings.Status.receives() {
+			b.dismiss(q, fmt.Errorf("%w: %q is not received from", ErrDisabled, q.name))
+		}
+		b.edited = append(b.edited, edit{name: q.name})
 		return nil
 	})
 }
@@ -278,14 +301,12 @@ func (b *Bus) DeleteQueue(ctx context.Context, name string) error {
 }
 
 func (b *Bus) forget(q *queue) {
+	b.dismiss(q, fmt.Errorf("%w: %q was deleted", ErrQueueNotFound, q.name))
 	delete(b.queues, strings.ToLower(q.name))
 	for _, s := range []*subqueue{q.main, q.dead} {
 		delete(b.subqueues, s.id)
 		delete(b.dirty, s)
 		delete(b.stir, s)
-		for _, w := range s.waiters {
-			b.serve(w, fmt.Errorf("%w: %q was deleted", ErrQueueNotFound, q.name))
-		}
 	}
 	for _, l := range b.locks {
 		if l.in.queue == q {
@@ -293,10 +314,28 @@ func (b *Bus) forget(q *queue) {
 		}
 	}
 	b.doomed = append(b.doomed, q.id)
+	b.edited = append(b.edited, edit{name: q.name, deleted: true})
+}
+
+// dismiss ends the waits for a queue's messages.
+func (b *Bus) dismiss(q *queue, err error) {
+	for _, s := range [...]*subqueue{q.main, q.dead} {
+		for _, w := range s.waiters {
+			b.serve(w, err)
+		}
+		s.waiters = nil
+	}
+}
+
+// edit is a change of a queue that others are told about.
+type edit struct {
+	name    string
+	deleted bool
 }
 
 const selectQueues = `SELECT q.display, q.lock_duration, q.max_deliveries, q.default_ttl, q.dead_letter_expired, q.duplicate_window,
-	q.created, q.updated, m.active, m.deferred, m.scheduled, d.active + d.deferred
+	q.max_size, q.status, q.metadata, q.described, q.created, q.updated, max(m.accessed, d.accessed), m.bytes + d.bytes,
+	m.active, m.deferred, m.scheduled, d.active + d.deferred
 	FROM queue q JOIN subqueue m ON m.id = q.id JOIN subqueue d ON d.id = -q.id WHERE q.name `
 
 // Queue describes one queue as of the latest commit.
@@ -332,8 +371,11 @@ func (b *Bus) Queues(ctx context.Context) (all []Queue, err error) {
 func scanQueue(stmt *sqlite.Stmt) Queue {
 	return Queue{
 		Name: stmt.ColumnText(0), Settings: scanSettings(stmt, 1),
-		Created: fromMillis(stmt.ColumnInt64(6)), Updated: fromMillis(stmt.ColumnInt64(7)),
-		Counts: Counts{Active: stmt.ColumnInt64(8), Deferred: stmt.ColumnInt64(9), Scheduled: stmt.ColumnInt64(10), DeadLetter: stmt.ColumnInt64(11)},
+		Created: fromMillis(stmt.ColumnInt64(10)), Updated: fromMillis(stmt.ColumnInt64(11)), Accessed: fromMillis(stmt.ColumnInt64(12)),
+		SizeBytes: stmt.ColumnInt64(13),
+		Counts: Counts{
+			Active: stmt.ColumnInt64(14), Deferred: stmt.ColumnInt64(15), Scheduled: stmt.ColumnInt64(16), DeadLetter: stmt.ColumnInt64(17),
+		},
 	}
 }
 
@@ -341,7 +383,8 @@ func scanSettings(stmt *sqlite.Stmt, col int) Settings {
 	return Settings{
 		LockDuration: duration(stmt.ColumnInt64(col)), MaxDeliveryCount: stmt.ColumnInt(col + 1),
 		DefaultTTL: duration(stmt.ColumnInt64(col + 2)), DeadLetterOnExpiration: stmt.ColumnBool(col + 3),
-		DuplicateWindow: duration(stmt.ColumnInt64(col + 4)),
+		DuplicateWindow: duration(stmt.ColumnInt64(col + 4)), MaxSizeBytes: stmt.ColumnInt64(col + 5), Status: Status(stmt.ColumnInt64(col + 6)),
+		UserMetadata: stmt.ColumnText(col + 7), Described: stmt.ColumnText(col + 8),
 	}
 }
 
@@ -352,18 +395,3 @@ func fromMillis(ms int64) time.Time {
 	}
 	return time.UnixMilli(ms).UTC()
 }
-
-// Purge removes all messages that a queue or a dead-letter queue has when it
-// is called, in whatever state; the locks of those that are held are lost. It
-// returns how many went. When ctx ends first, some are gone and some are not.
-func (b *Bus) Purge(ctx context.Context, name string) (n int, err error) {
-	return 0, errUnfinished
-}
-
-// LoseLocks ends all locks of a queue or a dead-letter queue as if their time
-// had come, and returns how many there were.
-func (b *Bus) LoseLocks(ctx context.Context, name string) (n int, err error) {
-	return 0, errUnfinished
-}
-
-var errUnfinished = errors.New("bus: not finished yet")

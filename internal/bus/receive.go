@@ -54,7 +54,7 @@ func (b *Bus) Receive(ctx context.Context, name string, opts ReceiveOptions) ([]
 func (b *Bus) ReceiveDeferred(ctx context.Context, name string, opts ReceiveOptions, seqs ...int64) ([]Received, error) {
 	w := &waiter{opts: opts, done: make(chan struct{})}
 	err := b.commitUnsynced(ctx, func(t *txn) error {
-		in, err := b.subqueue(name)
+		in, err := b.open(name)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (b *Bus) wait(ctx context.Context, name string, w *waiter) error {
 	defer b.waitings.Done()
 
 	err := b.ride(ctx, func(*txn) error {
-		in, err := b.subqueue(name)
+		in, err := b.open(name)
 		if err != nil {
 			return err
 		}
@@ -130,6 +130,15 @@ func (b *Bus) wait(ctx context.Context, name string, w *waiter) error {
 	case <-b.db.Failed():
 		return ErrFailed
 	}
+}
+
+// open finds a subqueue that may be received from.
+func (b *Bus) open(name string) (*subqueue, error) {
+	in, err := b.subqueue(name)
+	if err == nil && !in.queue.settings.Status.receives() {
+		return nil, fmt.Errorf("%w: %q is not received from", ErrDisabled, name)
+	}
+	return in, err
 }
 
 // withdraw takes a waiter back. If it was served first, that stands: the
@@ -326,9 +335,12 @@ func (k *take) hold(remove bool) error {
 func (b *Bus) handOut(k *take, w *waiter, now time.Time) {
 	w.in, w.got = k.in, k.got
 	b.serve(w, nil)
+	k.in.accessed = now.UnixMilli()
+	b.dirty[k.in] = struct{}{}
 	if w.opts.Delete {
-		k.in.counts[k.place] -= int64(len(k.got))
-		b.touch(k.in)
+		for i := range k.got {
+			b.left(&k.got[i].entry)
+		}
 		return
 	}
 	w.until = now.Add(k.in.queue.settings.LockDuration)

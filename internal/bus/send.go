@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"bellhop/internal/sqlitedb"
 )
 
 // Send puts messages in a queue, all or none, and returns the sequence number
@@ -14,31 +16,14 @@ func (b *Bus) Send(ctx context.Context, name string, messages ...Message) ([]int
 	if len(messages) == 0 {
 		return nil, nil
 	}
-	records := make([]record, len(messages))
-	for i := range messages {
-		var err error
-		if records[i], err = newRecord(&messages[i], b.opts.MaxMessageBytes); err != nil {
-			return nil, fmt.Errorf("message %d: %w", i+1, err)
-		}
+	p, err := b.pack(name, messages)
+	if err != nil {
+		return nil, err
 	}
 	var seqs []int64
-	err := b.commit(ctx, func(t *txn) error {
-		in, err := b.subqueue(name)
-		if err != nil {
-			return err
-		}
-		if in.isDead() {
-			return fmt.Errorf("%w: %q takes no messages from senders", ErrInvalid, name)
-		}
-		s := sending{txn: t, in: in, now: b.opts.Now().UnixMilli(), seq: in.nextSeq, seqs: make([]int64, 0, len(messages))}
-		for i := range records {
-			if err := s.add(&records[i], &messages[i]); err != nil {
-				return err
-			}
-		}
-		seqs = s.seqs
-		b.sent(&s)
-		return nil
+	err = b.commit(ctx, func(t *txn) (err error) {
+		seqs, err = b.post(t, p)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -56,7 +41,72 @@ func (b *Bus) Send(ctx context.Context, name string, messages ...Message) ([]int
 // yet committed is kept in memory without a bound: that is the caller's to set.
 // The messages must not be changed afterwards; bodies are not copied.
 func (b *Bus) StartSend(name string, messages []Message, done func(seqs []int64, err error)) {
-	done(nil, errUnfinished)
+	p, err := b.pack(name, messages)
+	var seqs []int64
+	b.start(sqlitedb.Write{}, func(t *txn) error {
+		if err == nil {
+			seqs, err = b.post(t, p)
+		}
+		return err
+	}, func(err error) {
+		if err != nil {
+			seqs = nil
+		}
+		done(seqs, err)
+	})
+}
+
+// parcel is what one Send brings.
+type parcel struct {
+	name     string
+	messages []Message
+	records  []record
+	bytes    int64
+}
+
+// pack validates and encodes messages.
+func (b *Bus) pack(name string, messages []Message) (p parcel, err error) {
+	p = parcel{name: name, messages: messages, records: make([]record, len(messages))}
+	for i := range messages {
+		if p.records[i], err = newRecord(&messages[i], b.opts.MaxMessageBytes); err != nil {
+			return p, fmt.Errorf("message %d: %w", i+1, err)
+		}
+		p.bytes += int64(p.records[i].size())
+	}
+	return p, nil
+}
+
+// post puts a parcel in its queue.
+func (b *Bus) post(t *txn, p parcel) ([]int64, error) {
+	in, err := b.subqueue(p.name)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.admits(&p); err != nil {
+		return nil, err
+	}
+	s := sending{txn: t, in: in, now: b.opts.Now().UnixMilli(), seq: in.nextSeq, seqs: make([]int64, 0, len(p.messages))}
+	for i := range p.records {
+		if err := s.add(&p.records[i], &p.messages[i]); err != nil {
+			return nil, err
+		}
+	}
+	b.sent(&s)
+	return s.seqs, nil
+}
+
+// admits tells whether a sender may put a parcel in a subqueue.
+func (s *subqueue) admits(p *parcel) error {
+	settings := &s.queue.settings
+	switch limit := settings.MaxSizeBytes; {
+	case s.isDead():
+		return fmt.Errorf("%w: %q takes no messages from senders", ErrInvalid, p.name)
+	case !settings.Status.sends():
+		return fmt.Errorf("%w: %q is not sent to", ErrDisabled, p.name)
+	case limit > 0 && s.queue.main.bytes+s.queue.dead.bytes+p.bytes > limit:
+		return fmt.Errorf("%w: %q may have %d bytes", ErrFull, p.name, limit)
+	}
+	return nil
 }
 
 // sending collects what a Send will change in memory.
@@ -67,6 +117,7 @@ type sending struct {
 	seq    int64 // the next to give
 	seqs   []int64
 	counts [states]int64
+	bytes  int64
 	due    int64 // the earliest
 }
 
@@ -80,7 +131,7 @@ func (s *sending) add(r *record, m *Message) error {
 	if err != nil {
 		return err
 	}
-	e := entry{in: s.in, seq: s.seq, message: row}
+	e := entry{in: s.in, seq: s.seq, message: row, bytes: int64(r.size())}
 	if at := m.ScheduledEnqueueTime.UnixMilli(); !m.ScheduledEnqueueTime.IsZero() && at > s.now {
 		e.place, e.due = Scheduled, at
 		err = e.insert(s.txn, at, 0)
@@ -94,6 +145,7 @@ func (s *sending) add(r *record, m *Message) error {
 	s.seqs = append(s.seqs, s.seq)
 	s.seq++
 	s.counts[e.place]++
+	s.bytes += e.bytes
 	s.due = earlier(s.due, e.due)
 	return nil
 }
@@ -104,8 +156,25 @@ func (b *Bus) sent(s *sending) {
 	for place, n := range s.counts {
 		s.in.counts[place] += n
 	}
+	s.in.bytes += s.bytes
+	s.in.accessed = s.now
 	b.nextDue = earlier(b.nextDue, s.due)
 	b.touch(s.in)
+}
+
+// came counts an entry that has come into its place.
+func (b *Bus) came(e *entry) {
+	e.in.counts[e.place]++
+	e.in.bytes += e.bytes
+	b.nextDue = earlier(b.nextDue, e.due)
+	b.touch(e.in)
+}
+
+// left counts an entry that has gone from its place.
+func (b *Bus) left(e *entry) {
+	e.in.counts[e.place]--
+	e.in.bytes -= e.bytes
+	b.touch(e.in)
 }
 
 // touch notes that a subqueue's numbers and perhaps its messages have changed.
@@ -160,17 +229,18 @@ func (b *Bus) CancelScheduled(ctx context.Context, name string, seqs ...int64) e
 			return err
 		}
 		sorted := slices.Compact(slices.Sorted(slices.Values(seqs)))
-		for _, seq := range sorted {
-			e, _, err := find(t, in, Scheduled, seq)
-			if err != nil {
+		cancelled := make([]entry, len(sorted))
+		for i, seq := range sorted {
+			if cancelled[i], _, err = find(t, in, Scheduled, seq); err != nil {
 				return err
 			}
-			if err := e.remove(t); err != nil {
+			if err := cancelled[i].remove(t); err != nil {
 				return err
 			}
 		}
-		in.counts[Scheduled] -= int64(len(sorted))
-		b.touch(in)
+		for i := range cancelled {
+			b.left(&cancelled[i])
+		}
 		return nil
 	})
 }
