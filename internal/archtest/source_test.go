@@ -77,7 +77,7 @@ func (s *source) walk(fn func(name string) error) error {
 		}
 		name = filepath.ToSlash(name)
 		if entry.IsDir() {
-			if slices.Contains([]string{".git", "bin", "bellhop-data", "bellhop-bus-data"}, name) {
+			if slices.Contains([]string{".git", "bin", "bellhop-data", "bellhop-bus-data", "tests/js/node_modules"}, name) {
 				return filepath.SkipDir
 			}
 			return nil
