@@ -1,9 +1,14 @@
 package amqp
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
+	"sync"
 	"time"
 
 	"bellhop/internal/amqp/wire"
@@ -102,11 +107,31 @@ type Handler interface {
 type Server struct {
 	cfg     Config
 	handler Handler
+	budget  budget
+	names   names
+	buffers sync.Pool // of *buffer
+
+	// first is the number from which sessions count transfers and deliveries,
+	// and links that send. Tests let it wrap.
+	first uint32
+
+	mu       sync.Mutex
+	conns    map[*Conn]struct{}
+	shutdown bool
+	serving  sync.WaitGroup // calls of Serve
 }
 
 // NewServer makes a server. It starts nothing until Serve is called.
 func NewServer(cfg Config, h Handler) *Server {
-	return &Server{cfg: cfg, handler: h}
+	cfg = cfg.withDefaults()
+	return &Server{
+		cfg:     cfg,
+		handler: h,
+		budget:  budget{limit: cfg.ServerBytes},
+		names:   names{links: map[linkName]*link{}},
+		buffers: sync.Pool{New: func() any { return new(buffer) }},
+		conns:   map[*Conn]struct{}{},
+	}
 }
 
 // Serve runs one connection to its end, closes nc, and returns why it ended:
@@ -115,12 +140,75 @@ func NewServer(cfg Config, h Handler) *Server {
 // connection is closed with amqp:connection:forced. After Shutdown it returns
 // ErrShutdown at once.
 func (s *Server) Serve(ctx context.Context, nc net.Conn, t Transport) error {
-	panic("unfinished")
+	c := newConn(s, nc, t)
+	if !s.add(c) {
+		return errors.Join(ErrShutdown, nc.Close())
+	}
+	defer s.remove(c)
+	defer context.AfterFunc(ctx, func() { c.Close(failure(wire.ConditionConnectionForced, "the server ends the connection")) })()
+	return c.run()
+}
+
+func (s *Server) add(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shutdown {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	s.serving.Add(1)
+	return true
+}
+
+func (s *Server) remove(c *Conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.serving.Done()
 }
 
 // Shutdown closes all connections with amqp:connection:forced and waits until
 // all calls of Serve have returned. When ctx ends first, it cuts them off,
 // waits, and returns the error of ctx.
 func (s *Server) Shutdown(ctx context.Context) error {
-	panic("unfinished")
+	s.mu.Lock()
+	s.shutdown = true
+	conns := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.Close(failure(wire.ConditionConnectionForced, "the server shuts down"))
+	}
+	done := make(chan struct{})
+	go func() {
+		s.serving.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, c := range conns {
+		c.cut(ctx.Err())
+	}
+	<-done
+	return ctx.Err()
+}
+
+func (cfg Config) withDefaults() Config {
+	cfg.ContainerID = cmp.Or(cfg.ContainerID, "bellhop")
+	cfg.MaxFrameSize = max(cmp.Or(cfg.MaxFrameSize, 65536), wire.MinMaxFrameSize)
+	cfg.ChannelMax = cmp.Or(cfg.ChannelMax, 4999)
+	cfg.HandleMax = cmp.Or(cfg.HandleMax, 1023)
+	cfg.MaxLinks = cmp.Or(cfg.MaxLinks, 5000)
+	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, 2*time.Minute)
+	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, 5*time.Second)
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 30*time.Second)
+	cfg.ConnBytes = cmp.Or(cfg.ConnBytes, 8<<20)
+	cfg.ServerBytes = cmp.Or(cfg.ServerBytes, 64<<20)
+	cfg.MaxUnsettled = cmp.Or(cfg.MaxUnsettled, 5000)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return cfg
 }
