@@ -15,6 +15,7 @@ const variableHelp = `A flag wins over its environment variable, on the right. A
 // grammar is the whole command line.
 type grammar struct {
 	Serve  Serve  `cmd:"" help:"Take sign-ups and send their mails." detail:"Needs no other service: the store, the queue and a mailbox to look into are built in. SIGTERM ends it in good order; a second one ends it at once, which loses nothing either. Times are written as 90s, 5m or 1h30m. A variable ending in _FILE names a file that holds the value and that not everybody may read."`
+	Bus    Bus    `cmd:"" help:"Run a bus that clients of Azure Service Bus connect to." detail:"They need no change but the connection string, which it prints: the official SDKs send to queues, receive, settle, schedule and peek, and create queues by the admin API. What is confirmed is on disk. SIGTERM ends it in good order; a second one ends it at once, which loses nothing either. Times are written as 90s, 5m or 1h30m."`
 	Verify Verify `cmd:"" help:"Check that no mail was lost or sent twice." detail:"Recomputes from storage what every accepted mail became. Exits with 1 if any was lost, sent twice, or is stuck. It may run beside a serve process; on a Redis in use its counts are approximate then, and what it says of each mail is not."`
 	Dead   struct {
 		List    DeadList    `cmd:"" help:"List mails and messages that were given up, with the reason."`

@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"flag"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -218,7 +219,7 @@ func TestWarnings(t *testing.T) {
 // TestHelp compares the references with testdata/*.help.
 func TestHelp(t *testing.T) {
 	for name, args := range map[string][]string{
-		"bellhop": nil, "doctor": {"doctor", "--help"}, "migrate": {"migrate", "--help"}, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
+		"bellhop": nil, "bus": {"bus", "--help"}, "doctor": {"doctor", "--help"}, "migrate": {"migrate", "--help"}, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
 		"dead": {"dead", "--help"}, "dead-replay": {"dead", "replay", "-h"}, "version": {"version", "--help"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -244,24 +245,40 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestHelpIsComplete checks that every field of Serve is told in its help, with
-// its variable and its default.
+// TestHelpIsComplete checks that every setting of the commands that run on is
+// told in their help, with its variable and its default.
 func TestHelpIsComplete(t *testing.T) {
-	text := parse(t, nil, "serve", "--help").Command.(*config.Help).Text
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Serve]()) {
-		if field.Anonymous {
-			continue
-		}
-		name, variable := field.Tag.Get("name"), field.Tag.Get("var")
-		_, entry, found := strings.Cut(text, "  --"+name+" ")
-		entry, _, _ = strings.Cut(entry, "\n  --")
-		if !found || variable == "" || !strings.Contains(entry, variable) || !strings.Contains(entry, "Default: ") {
-			t.Errorf("--%s: want its variable and its default in the help, got %q", name, entry)
-		}
-		if want := "BELLHOP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")); variable != want {
-			t.Errorf("--%s: variable %s, want %s", name, variable, want)
+	for _, command := range []struct {
+		name, variables string
+		settings        reflect.Type
+	}{{"serve", "BELLHOP_", reflect.TypeFor[config.Serve]()}, {"bus", "BELLHOP_BUS_", reflect.TypeFor[config.Bus]()}} {
+		text := parse(t, nil, command.name, "--help").Command.(*config.Help).Text
+		for name, tag := range flags(command.settings, "") {
+			variable := tag.Get("var")
+			_, entry, found := strings.Cut(text, "  --"+name+" ")
+			entry, _, _ = strings.Cut(entry, "\n  --")
+			if !found || variable == "" || !strings.Contains(entry, variable) || !strings.Contains(entry, "Default: ") {
+				t.Errorf("%s --%s: want its variable and its default in the help, got %q", command.name, name, entry)
+			}
+			if want := command.variables + strings.ToUpper(strings.ReplaceAll(name, "-", "_")); variable != want {
+				t.Errorf("%s --%s: variable %s, want %s", command.name, name, variable, want)
+			}
 		}
 	}
+}
+
+// flags are the tags of a struct's fields, and of those of the structs in it,
+// by their flags' names.
+func flags(settings reflect.Type, prefix string) map[string]reflect.StructTag {
+	all := map[string]reflect.StructTag{}
+	for i := range settings.NumField() {
+		if f := settings.Field(i); f.Anonymous {
+			maps.Copy(all, flags(f.Type, prefix+f.Tag.Get("prefix")))
+		} else {
+			all[prefix+f.Tag.Get("name")] = f.Tag
+		}
+	}
+	return all
 }
 
 func TestRoles(t *testing.T) {

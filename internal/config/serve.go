@@ -18,6 +18,9 @@ type Serve struct {
 	PublicURL string `name:"public-url" var:"BELLHOP_PUBLIC_URL" placeholder:"URL" group:"listening" help:"How people reach Bellhop from outside. Every link in a mail begins with it, whatever name a browser used." fallback:"http://localhost: and the port of --listen"`
 	OpsListen string `name:"ops-listen" var:"BELLHOP_OPS_LISTEN" placeholder:"HOST:PORT" group:"listening" help:"A second address, for /metrics and profiles, which are never on the first, and for /health and /readyz. It has no password: keep it private." fallback:"off"`
 
+	BusListen string `name:"bus-listen" var:"BELLHOP_BUS_LISTEN" placeholder:"HOST:PORT" group:"listening" help:"An address where clients of Azure Service Bus reach the embedded queue's bus, as they do that of bellhop bus. The log says where its key is. Whoever has the key can take the mails' messages, too. What the bus confirms is on disk then, which costs the mails some speed." fallback:"off"`
+	BusTLS    `prefix:"bus-"`
+
 	Data
 	Eviction
 	MailRetention time.Duration `name:"mail-retention" var:"BELLHOP_MAIL_RETENTION" default:"720h" placeholder:"TIME" group:"data" help:"How long the store's Redis keeps what became of a finished mail. After that only its number is left, so that it still counts. 0 keeps all of it for ever, as the embedded store does."`
@@ -40,10 +43,7 @@ type Serve struct {
 }
 
 // Loopback tells whether only this machine can connect to --listen.
-func (s *Serve) Loopback() bool {
-	host, _, err := net.SplitHostPort(s.Listen)
-	return err == nil && loopback(host)
-}
+func (s *Serve) Loopback() bool { return onLoopback(s.Listen) }
 
 // MailboxPage tells whether /mailbox is there: only with the dev mailbox, in a
 // process that both sends and answers people, and beyond this machine only when
@@ -76,8 +76,18 @@ func loopback(host string) bool {
 
 // advise returns warnings about settings that are valid and yet odd.
 func advise(command any) []string {
-	s, ok := command.(*Serve)
-	if !ok || s.PublicURL != "" || !s.Roles.Has(Web) {
+	switch c := command.(type) {
+	case *Bus:
+		return adviseBus("listen", c.Listen, &c.BusTLS)
+	case *Serve:
+		return append(c.adviseLinks(), adviseBus("bus-listen", c.BusListen, &c.BusTLS)...)
+	}
+	return nil
+}
+
+// adviseLinks warns of links that lead nowhere.
+func (s *Serve) adviseLinks() []string {
+	if s.PublicURL != "" || !s.Roles.Has(Web) {
 		return nil
 	}
 	_, port, _ := net.SplitHostPort(s.Listen)

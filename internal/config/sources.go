@@ -77,7 +77,7 @@ func (s *sources) lookup(flag *kong.Flag, name string) (value, source string) {
 	if value := s.environ[name]; value != "" {
 		return value, name
 	}
-	if port := s.environ[platformPort]; port != "" && flag.Name == "listen" {
+	if port := s.environ[platformPort]; port != "" && name == prefix+"LISTEN" {
 		return defaultHost + ":" + port, platformPort
 	}
 	return "", ""

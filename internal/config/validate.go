@@ -16,6 +16,7 @@ import (
 func (s *Serve) Validate() error {
 	var f Faults
 	s.checkListening(&f)
+	s.checkBus(&f)
 	s.Data.check(&f)
 	s.Eviction.check(&f, &s.Data)
 	s.checkServer(&f)
