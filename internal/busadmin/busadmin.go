@@ -178,8 +178,13 @@ func write(w http.ResponseWriter, got answer) {
 	}
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(got.status)
-	_, _ = w.Write(text)
+	_, _ = plainEscapes.WriteString(w, string(text))
 }
+
+// plainEscapes writes what encoding/xml escapes by number in the way that
+// JavaScript's SDK reads: it knows the names only. Attributes here have neither
+// tabs nor ends of lines.
+var plainEscapes = strings.NewReplacer("&#34;", "&quot;", "&#39;", "&apos;", "&#x9;", "\t", "&#xA;", "\n")
 
 // hostname is a Host header without its port and brackets.
 func hostname(hostport string) string {
