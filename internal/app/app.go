@@ -60,6 +60,8 @@ func (p Program) run(ctx context.Context, command any) error {
 		return p.version()
 	case *config.Serve:
 		return p.serve(ctx, c)
+	case *config.Bus:
+		return p.serveBus(ctx, c)
 	case *config.Verify:
 		return p.verify(ctx, c)
 	case *config.DeadList:

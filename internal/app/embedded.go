@@ -30,13 +30,19 @@ func (r *rooms) embeddedStore() (store, error) {
 	return s, nil
 }
 
-// embeddedQueue need not wait for the disk, because it carries the lanes of a
-// process of its own: the ledger relays again what a power cut takes.
+// embeddedQueue need not wait for the disk as long as it carries only the lanes
+// of a process of its own: the ledger relays again what a power cut takes. What
+// is confirmed to other clients is on disk.
 func (r *rooms) embeddedQueue(ctx context.Context) (broker, error) {
-	b, err := bus.Open(bus.Options{
+	options := bus.Options{
 		Path: r.dir.Path(busFile), Durability: sqlitedb.Normal, Logger: r.log,
 		AfterCommit: func(g sqlitedb.Group) { r.metrics.Commit("bus", g.Callers, g.Commit) },
-	})
+	}
+	if r.links != nil {
+		options = wired(options, r.links)
+		options.Durability = sqlitedb.Full
+	}
+	b, err := bus.Open(options)
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,9 @@ func (h *house) greeting() string {
 	if h.redis.queue != nil && h.queue != nil {
 		say("Queue", h.cfg.QueueLocation())
 	}
+	if h.busFront != nil {
+		say("Bus", h.busFront.endpoint(h.cfg.BusTLS.On())+" (its key is in "+h.dir.Path(keysFile)+")")
+	}
 	if h.ops != nil {
 		say("Metrics", "http://"+h.ops.Addr().String()+"/metrics")
 	}

@@ -35,6 +35,7 @@ type house struct {
 	front     net.Listener
 	ops       net.Listener
 	control   net.Listener
+	busFront  *busFront
 	transport mail.Transport
 	relay     *onboarding.Relay
 	sender    *onboarding.Sender
@@ -73,6 +74,9 @@ func (p Program) build(ctx context.Context, cfg *config.Serve) (_ *house, err er
 func (h *house) openRooms(ctx context.Context) (err error) {
 	if h.rooms, err = newRooms(&h.cfg.Data, h.policy, h.metrics, h.log); err != nil {
 		return err
+	}
+	if h.cfg.BusListen != "" {
+		h.links = new(busLinks)
 	}
 	h.announce = h.cfg.Roles.Has(config.Web) && !h.cfg.Roles.Has(config.Relay)
 	if err := h.checkUp(ctx); err != nil {
@@ -125,6 +129,11 @@ func (h *house) listen() (err error) {
 			return fmt.Errorf("--ops-listen: %w", err)
 		}
 	}
+	if h.links != nil {
+		if err := h.listenBus(); err != nil {
+			return err
+		}
+	}
 	if h.ownsData() {
 		if h.control, err = control.Listen(h.dir.Path("")); err != nil {
 			return err
@@ -132,6 +141,17 @@ func (h *house) listen() (err error) {
 	}
 	h.publicURL, err = url.Parse(h.cfg.BaseURL(bound))
 	return err
+}
+
+// listenBus lets clients reach the embedded queue's bus. Its key is told to
+// nobody: logs go to many places.
+func (h *house) listenBus() (err error) {
+	settings := frontSettings{flag: "bus-listen", listen: h.cfg.BusListen, tls: &h.cfg.BusTLS}
+	if h.busFront, err = openBusFront(h.queue.(busQueue).bus, h.links, h.dir, settings, h.log); err != nil {
+		return err
+	}
+	h.log.Info("clients reach the bus", "endpoint", h.busFront.endpoint(h.cfg.BusTLS.On()), "key", h.dir.Path(keysFile))
+	return nil
 }
 
 // buildRoles makes the parts that do the work of each role.
@@ -235,6 +255,9 @@ func (h *house) close() error {
 		if l != nil {
 			_ = l.Close()
 		}
+	}
+	if h.busFront != nil {
+		h.busFront.close()
 	}
 	if h.rooms == nil {
 		return nil

@@ -60,6 +60,8 @@ type rooms struct {
 	// announce tells that relays are in other processes, which must be told
 	// of sign-ups.
 	announce bool
+	// links, unless nil, tells that clients reach the embedded queue's bus.
+	links *busLinks
 	// command tells that nobody is served: a store that is not there is not
 	// made.
 	command bool

@@ -59,6 +59,9 @@ func (h *house) services() []lifecycle.Service {
 	if h.ops != nil {
 		services = append(services, lifecycle.HTTP("ops", opsServer(h.metrics, h.probes, h.log), h.ops))
 	}
+	if h.busFront != nil {
+		services = append(services, lifecycle.Service{Name: "bus", Run: h.busFront.run})
+	}
 	if h.handler != nil {
 		services = append(services, lifecycle.HTTP("web", web.NewServer(h.handler, h.log), h.front))
 	}

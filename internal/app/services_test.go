@@ -31,6 +31,18 @@ func TestServicesStop(t *testing.T) {
 	stressServices(t, h, post, "databases", "heartbeat", "control", "relay", "sender", "ops", "web", "readiness")
 }
 
+// The same for the listener of the bus, which is there when it is asked for.
+func TestBusListenerStops(t *testing.T) {
+	h, post := newHouse(t, "--bus-listen", "127.0.0.1:0", "--bus-tls-self-signed")
+	if got, want := names(h.services()), []string{"databases", "heartbeat", "control", "relay", "sender", "ops", "bus", "web", "readiness"}; !slices.Equal(got, want) {
+		t.Fatalf("services %v, want %v", got, want)
+	}
+	lifecycletest.Stress(t, func(t *testing.T) lifecycle.Service {
+		h.renew(t, post)
+		return lifecycle.Service{Name: "bus", Run: h.busFront.run}
+	})
+}
+
 // The same with everything in Redis. There is nothing for commands to ask the
 // process for.
 func TestServicesStopWithRedis(t *testing.T) {
@@ -162,6 +174,9 @@ func (h *house) renew(t *testing.T, post post) {
 		if l != nil {
 			_ = l.Close() // a service may have closed it
 		}
+	}
+	if h.busFront != nil {
+		h.busFront.close()
 	}
 	if err := errors.Join(h.listen(), h.buildSender(t.Context(), post)); err != nil {
 		t.Fatal(err)

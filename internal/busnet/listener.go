@@ -66,7 +66,7 @@ func Listen(o Options) (*Listener, error) {
 	}
 	ln, err := net.Listen("tcp", o.Address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for the bus: %w", err)
+		return nil, err // it names the address
 	}
 	l := &Listener{ln: ln, timeout: o.Timeout, log: o.Logger, web: newWeb(o.Logger), open: make(map[net.Conn]bool)}
 	if o.TLS != nil {

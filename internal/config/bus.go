@@ -19,7 +19,7 @@ type Bus struct {
 
 	DataDir string   `name:"data-dir" var:"BELLHOP_BUS_DATA_DIR" default:"bellhop-bus-data" placeholder:"DIR" group:"data" help:"The directory for the queues, the key and the certificate. Created for its owner alone. One process at a time owns it."`
 	Queues  []string `name:"queue" var:"BELLHOP_BUS_QUEUE" placeholder:"NAME" group:"data" help:"A queue to create if it is missing. There may be several: repeat it, or put commas between them." fallback:"none"`
-	Config  string   `name:"config" var:"BELLHOP_BUS_CONFIG" placeholder:"FILE" group:"data" help:"A Config.json of the official Service Bus emulator. Its queues are created if they are missing." fallback:"none"`
+	Config  string   `name:"config" var:"BELLHOP_BUS_CONFIG" placeholder:"FILE" group:"data" help:"A Config.json of the official Service Bus emulator. Its queues are created, and altered where they differ from it." fallback:"none"`
 
 	DrainTimeout time.Duration `name:"drain-timeout" var:"BELLHOP_BUS_DRAIN_TIMEOUT" default:"10s" placeholder:"TIME" group:"process" help:"How long SIGTERM waits for what is under way."`
 }
