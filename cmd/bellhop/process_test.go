@@ -17,7 +17,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 )
 
-// process is a running "bellhop serve".
+// process is a running "bellhop serve" or "bellhop bus".
 type process struct {
 	cmd      *exec.Cmd
 	out, err output
@@ -53,42 +53,69 @@ func (o *output) String() string {
 var (
 	signUpPage = regexp.MustCompile(`Sign up +(http\S+)/createUser\n`)
 	listens    = regexp.MustCompile(`Listens +(http://\S+)\n`) // where people see another address
+	busAddress = regexp.MustCompile(`Listens +(\S+)\n`)
+	busPlain   = regexp.MustCompile(`Connect +(\S+)\n`)
+	busSecure  = regexp.MustCompile(`With TLS +(\S+)\n`)
 )
 
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	name, args := named(args)
-	s := stageOf(ts)
-	if old := s.processes[name]; old != nil && !old.over() {
-		ts.Fatalf("a process of that name is running")
-	}
-	p := start(ts, s.environ, args)
-	s.processes[name] = p
-	url, ready := p.reached(ts)
-	switch {
-	case neg && ready:
-		ts.Fatalf("it started, at %s", url)
-	case neg:
-		p.show(ts)
-	case !ready:
-		p.show(ts)
-		ts.Fatalf("it ended (%v) before it was ready", p.cmd.ProcessState)
-	default:
-		p.show(ts)
+	p := begin(ts, neg, name, "serve", args)
+	if !neg {
+		url, _ := p.address()
 		ts.Setenv(strings.TrimSuffix("URL_"+name, "_"), url)
 	}
 }
 
-// start starts the program with settings KEY=VALUE and flags.
-func start(ts *testscript.TestScript, environ, args []string) *process {
+func bus(ts *testscript.TestScript, neg bool, args []string) {
+	name, args := named(args)
+	p := begin(ts, neg, name, "bus", args)
+	if neg {
+		return
+	}
+	for variable, pattern := range map[string]*regexp.Regexp{"BUS_": busAddress, "CONNECTION_": busPlain, "SECURE_": busSecure} {
+		value := ""
+		if found := pattern.FindStringSubmatch(p.out.String()); found != nil {
+			value = found[1]
+		}
+		ts.Setenv(strings.TrimSuffix(variable+name, "_"), value)
+	}
+}
+
+// begin starts a command, waits until it is ready, and has what it said; with
+// neg it must end before.
+func begin(ts *testscript.TestScript, neg bool, name, command string, args []string) *process {
+	s := stageOf(ts)
+	if old := s.processes[name]; old != nil && !old.over() {
+		ts.Fatalf("a process of that name is running")
+	}
+	p := start(ts, s.environ, command, args)
+	s.processes[name] = p
+	ready := p.reached(ts)
+	p.show(ts)
+	switch {
+	case neg && ready:
+		ts.Fatalf("it started:\n%s", &p.out)
+	case !neg && !ready:
+		ts.Fatalf("it ended (%v) before it was ready", p.cmd.ProcessState)
+	}
+	return p
+}
+
+// start starts a command of the program with settings KEY=VALUE and flags.
+func start(ts *testscript.TestScript, environ []string, command string, args []string) *process {
 	flags := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "-") })
 	if flags < 0 {
 		flags = len(args)
 	}
 	environ = append(slices.Clip(environ), "BELLHOP_LISTEN=127.0.0.1:0")
+	if command == "bus" { // serve would have one, too
+		environ = append(environ, "BELLHOP_BUS_LISTEN=127.0.0.1:0")
+	}
 	program, err := exec.LookPath("bellhop")
 	ts.Check(err)
 	p := &process{out: newOutput(), err: newOutput(), ended: make(chan struct{})}
-	p.cmd = exec.Command(program, append([]string{"serve"}, args[flags:]...)...)
+	p.cmd = exec.Command(program, append([]string{command}, args[flags:]...)...)
 	p.cmd.Env = append(environ, args[:flags]...)
 	p.cmd.Dir = ts.Getenv("WORK")
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
@@ -100,23 +127,30 @@ func start(ts *testscript.TestScript, environ, args []string) *process {
 	return p
 }
 
-// reached waits until the process is ready, and returns where it answers people,
-// "" for nowhere; or until it has ended.
-func (p *process) reached(ts *testscript.TestScript) (url string, ready bool) {
+// address is where a process of serve answers people, "" for nowhere, once it
+// is ready.
+func (p *process) address() (url string, ready bool) {
+	greeting := p.out.String()
+	for _, address := range []*regexp.Regexp{listens, signUpPage} {
+		if found := address.FindStringSubmatch(greeting); found != nil {
+			url = strings.Replace(found[1], "localhost", "127.0.0.1", 1)
+			break
+		}
+	}
+	return url, strings.Count(greeting, "\n\n") == 2
+}
+
+// reached waits until the process is ready, or until it has ended.
+func (p *process) reached(ts *testscript.TestScript) (ready bool) {
 	limit := time.After(patience)
 	for {
-		if greeting := p.out.String(); strings.Count(greeting, "\n\n") == 2 {
-			for _, address := range []*regexp.Regexp{listens, signUpPage} {
-				if found := address.FindStringSubmatch(greeting); found != nil {
-					return strings.Replace(found[1], "localhost", "127.0.0.1", 1), true
-				}
-			}
-			return "", true
+		if _, ready := p.address(); ready {
+			return true
 		}
 		select {
 		case <-p.out.more:
 		case <-p.ended:
-			return "", false
+			return false
 		case <-limit:
 			p.kill()
 			ts.Fatalf("after %v it neither runs nor has ended; it said:\n%s%s", patience, &p.out, &p.err)

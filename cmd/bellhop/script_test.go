@@ -26,7 +26,7 @@ const patience = 60 * time.Second
 const dontLinger = "atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bellhop": main})
+	testscript.Main(m, map[string]func(){"bellhop": main, "sbclient": sbclient})
 }
 
 // TestScripts drives the real program, as a process of its own, by the scripts
@@ -37,6 +37,14 @@ func TestMain(m *testing.M) {
 //		ready, and sets $URL to where people reach it ($URL_N with a name; to nothing
 //		without the role web). Its data is in $WORK/data. What it said is there for
 //		stdout and stderr. With ! it must end before it is ready.
+//	bus [-name N] [KEY=VALUE...] [flags...]
+//		the same for "bellhop bus", with its data in $WORK/bus. $BUS is its host and
+//		port, $CONNECTION the connection string for clients, $SECURE that for TLS.
+//	exec sbclient send CONNECTION QUEUE TEXT
+//	exec sbclient receive CONNECTION QUEUE
+//	exec sbclient queues CONNECTION
+//		is a program with the official SDK for Go: it sends a message, takes one and
+//		prints it, or prints the queues' names.
 //	settings KEY=VALUE...
 //		sets variables for all that follows, serve and await included.
 //	signal [-name N] SIGNAL
@@ -86,6 +94,7 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve":      serve,
+			"bus":        bus,
 			"settings":   settings,
 			"signal":     sendSignal,
 			"says":       says,
@@ -116,6 +125,7 @@ type stageKey struct{}
 
 func setup(env *testscript.Env) error {
 	env.Setenv("BELLHOP_DATA_DIR", env.WorkDir+"/data")
+	env.Setenv("BELLHOP_BUS_DATA_DIR", env.WorkDir+"/bus")
 	env.Setenv("GORACE", dontLinger)
 	jar, err := cookiejar.New(nil)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -120,7 +119,7 @@ func (f *busFront) run(ctx context.Context, drain <-chan struct{}) error {
 	go func() { served <- f.listener.Serve(ctx, busnet.Routes{AMQP: f.amqp, HTTP: f.admin}) }()
 	select {
 	case err := <-served:
-		return errors.Join(err, f.server.Shutdown(ctx))
+		served <- err
 	case <-drain:
 	case <-ctx.Done():
 	}
