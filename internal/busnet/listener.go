@@ -156,12 +156,7 @@ func (l *Listener) accept(ctx context.Context, r Routes) error {
 		switch {
 		case err == nil:
 			pause = 0
-			if l.enter(conn) {
-				go func() {
-					defer l.leave(conn)
-					l.handle(ctx, conn.(*net.TCPConn), r)
-				}()
-			}
+			l.enter(conn, func() { l.handle(ctx, conn.(*net.TCPConn), r) })
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case !passing(err):
@@ -173,17 +168,20 @@ func (l *Listener) accept(ctx context.Context, r Routes) error {
 	}
 }
 
-// enter notes a new connection, or closes it when the listener was shut.
-func (l *Listener) enter(conn net.Conn) bool {
+// enter notes a new connection and begins to handle it, or closes it when the
+// listener was shut.
+func (l *Listener) enter(conn net.Conn, handle func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.shut {
 		conn.Close()
-		return false
+		return
 	}
 	l.open[conn] = false
-	l.conns.Add(1)
-	return true
+	l.conns.Go(func() {
+		defer l.leave(conn)
+		handle()
+	})
 }
 
 // told notes that a connection speaks AMQP, unless it has been closed.
@@ -201,7 +199,6 @@ func (l *Listener) leave(conn net.Conn) {
 	l.mu.Lock()
 	delete(l.open, conn)
 	l.mu.Unlock()
-	l.conns.Done()
 }
 
 // passing tells whether accepting may work again later: the process or the
