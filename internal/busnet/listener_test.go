@@ -116,6 +116,19 @@ func TestTimeout(t *testing.T) {
 	t.Run("silent inside TLS", func(t *testing.T) { closed(t, r.dialTLS(t)) })
 }
 
+func TestSilentClientsHoldNobodyUp(t *testing.T) {
+	r := open(t, withTLS(t)).serve(t, t.Context())
+	for i := range 500 {
+		send(t, r.dial(t), []string{"", "AM", "\x16", "GET / HT"}[i%4])
+	}
+	conn := r.dialTLS(t)
+	send(t, conn, header)
+	expect(t, conn, "secure:"+header)
+	if got := request(t, r.dial(t)); got != "plain:/queue" {
+		t.Error(got)
+	}
+}
+
 func TestTimeoutEndsWithTheFirstBytes(t *testing.T) {
 	r := open(t, within(time.Second)).serve(t, t.Context())
 	conn := r.dial(t)
