@@ -74,6 +74,8 @@ func (p Program) run(ctx context.Context, command any) error {
 		return p.doctor(ctx, c)
 	case *config.Migrate:
 		return p.migrate(ctx, c)
+	case *config.SetupServiceBus:
+		return p.setupServiceBus(ctx, c)
 	default:
 		return p.bench(ctx, c)
 	}

@@ -83,8 +83,10 @@ func (r *rooms) examine(ctx context.Context, allowEviction bool) (places []exami
 	} else if store.findings, err = ask(ctx, r.redis.store, r.data.RedisWait, allowEviction); err != nil {
 		return nil, err
 	}
-	queue := examined{what: "queue", where: r.data.QueueLocation().String()}
+	queue := examined{what: "queue", where: r.queuePlace()}
 	switch {
+	case r.serviceBus != nil:
+		queue.findings = r.serviceBus.examine(ctx)
 	case r.redis.queue == nil:
 		queue.where += " in " + r.data.DataDir
 		queue.findings = []redisdb.Finding{messagesReturn("a power cut")}

@@ -36,8 +36,8 @@ func (h *house) greeting() string {
 	if h.redis.store != nil {
 		say("Store", h.cfg.Store)
 	}
-	if h.redis.queue != nil && h.queue != nil {
-		say("Queue", h.cfg.QueueLocation())
+	if h.queue != nil && !h.cfg.Queue.Embedded() {
+		say("Queue", h.queuePlace())
 	}
 	if h.busFront != nil {
 		say("Bus", h.busFront.endpoint(h.cfg.BusTLS.On())+" (its key is in "+h.dir.Path(keysFile)+")")

@@ -27,7 +27,7 @@ func newLinks(data *config.Data, m *metrics.Metrics) (l links, err error) {
 		}
 	}
 	switch {
-	case data.Queue.Embedded():
+	case !data.Queue.Redis():
 	case l.store != nil && store.Same(queue):
 		l.queue = l.store
 	default:

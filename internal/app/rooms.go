@@ -66,19 +66,27 @@ type rooms struct {
 	// made.
 	command bool
 
-	redis links
-	dir   *datadir.Dir
-	store store
-	queue broker
+	redis      links
+	serviceBus *serviceBus // nil where the queue is elsewhere
+	dir        *datadir.Dir
+	store      store
+	queue      broker
 }
 
-// newRooms makes rooms in which nothing is open yet but ways to Redis, where
-// the settings name one. These have connected to nothing.
+// newRooms makes rooms in which nothing is open yet but ways to Redis and Service
+// Bus, where the settings name one. These have connected to nothing.
 func newRooms(data *config.Data, policy onboarding.Policy, m *metrics.Metrics, log *slog.Logger) (*rooms, error) {
 	r := &rooms{data: data, policy: policy, metrics: m, log: log}
 	var err error
-	r.redis, err = newLinks(data, m)
-	return r, err
+	if r.redis, err = newLinks(data, m); err != nil {
+		return nil, err
+	}
+	if data.Queue.ServiceBus() {
+		if r.serviceBus, err = newServiceBus(data.Queue, &data.ServiceBusAccess, log); err != nil {
+			return nil, errors.Join(err, r.close())
+		}
+	}
+	return r, nil
 }
 
 // openStore opens the store that the settings name. An embedded one recovers
@@ -95,9 +103,12 @@ func (r *rooms) openStore(ctx context.Context) (err error) {
 // openQueue opens the queue that the settings name, with a queue for each
 // lane. The directory of an embedded one must be held.
 func (r *rooms) openQueue(ctx context.Context) (err error) {
-	if r.data.Queue.Embedded() {
+	switch {
+	case r.data.Queue.Embedded():
 		r.queue, err = r.embeddedQueue(ctx)
-	} else {
+	case r.serviceBus != nil:
+		r.queue = r.serviceBus
+	default:
 		r.queue, err = r.redisQueue(ctx)
 	}
 	return err
@@ -114,6 +125,9 @@ func laneQueues() (names []string) {
 // close closes what is open, the queue first.
 func (r *rooms) close() error {
 	var errs []error
+	if r.queue == nil && r.serviceBus != nil {
+		errs = append(errs, r.serviceBus.Close(context.Background()))
+	}
 	if r.queue != nil {
 		errs = append(errs, r.queue.Close(context.Background()))
 	}

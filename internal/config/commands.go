@@ -24,6 +24,9 @@ type grammar struct {
 	} `cmd:"" help:"Look after mails that were given up."`
 	Doctor  Doctor  `cmd:"" help:"Say what a crash can lose with these settings." detail:"Looks at the store and the queue, and says in words what survives the end of a process, of a server, or a power cut. Exits with 1 if something is refused: serve does not start then."`
 	Migrate Migrate `cmd:"" help:"Move everything to another store." detail:"Moves sign-ups, the ledger of mails, idempotency keys, shared secrets and totals, while no process uses either store. Mails that were queued or being sent are brought to rest first; the queue is not copied. Everything is read again at both ends and compared before the old store is given up. serve refuses a store that was given up, and one that is not complete, so that at no time two stores send the same mails. If it is interrupted, run the same command again: it goes on, and does nothing once all is done. The old store keeps a copy; delete it when you trust the new one."`
+	Setup   struct {
+		ServiceBus SetupServiceBus `cmd:"" name:"servicebus" help:"Create the queues in Azure Service Bus." detail:"Creates bellhop-urgent and bellhop-bulk where they are missing. It needs the right Manage, which serve does not. What exists is never altered: each setting that is not as Bellhop wants it is named, and the exit code is 1."`
+	} `cmd:"" help:"Prepare what serve needs elsewhere."`
 	Version Version `cmd:"" help:"Print the version."`
 	Bench   struct {
 		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best." detail:"Beside them, in turn: a bare handler that decodes the same JSON and stores nothing, the database's grouped commits with nothing around them, and the disk alone. With --store redis, instead of these: the same writes in bare pipelines, alone and behind such a handler, and a handler that makes a connection for each request and writes one field after the other. The mail server is down meanwhile, so that nothing but sign-ups is measured."`
@@ -48,9 +51,10 @@ func groups() kong.Option {
 type Data struct {
 	DataDir string   `name:"data-dir" var:"BELLHOP_DATA_DIR" default:"bellhop-data" placeholder:"DIR" group:"data" help:"The directory for what Bellhop keeps on this machine: the embedded store and queue, and the mailbox. Created for its owner alone. One serve process at a time owns it; a process that keeps nothing in it leaves it alone."`
 	Store   Location `name:"store" var:"BELLHOP_STORE" secret:"" placeholder:"STORE" group:"data" help:"Where sign-ups and the ledger of mails are kept. embedded is a database in the data directory. redis://user:password@host:6379/0 is a Redis that several processes can share, rediss:// the same with TLS. Several hosts with commas between them are a Cluster, or with ?master=NAME the Sentinels that know the master. bellhop doctor says whether that Redis keeps what it is given." fallback:"embedded"`
-	Queue   Location `name:"queue" var:"BELLHOP_QUEUE" secret:"" placeholder:"QUEUE" group:"data" help:"What carries due mails to the senders. embedded is a message broker in the data directory, for the senders of this process alone. redis is the Redis of --store, and a redis:// or rediss:// URL another one." fallback:"embedded"`
+	Queue   Location `name:"queue" var:"BELLHOP_QUEUE" secret:"" placeholder:"QUEUE" group:"data" help:"What carries due mails to the senders. embedded is a message broker in the data directory, for the senders of this process alone. redis is the Redis of --store, and a redis:// or rediss:// URL another one. servicebus is the Azure Service Bus of the connection string, and servicebus://NAMESPACE.servicebus.windows.net one that this process has an identity for; bellhop setup servicebus makes the queues in it." fallback:"embedded"`
 
 	RedisAccess
+	ServiceBusAccess
 }
 
 // RedisAccess is how a Redis is reached, beside its URL.

@@ -219,7 +219,7 @@ func TestWarnings(t *testing.T) {
 // TestHelp compares the references with testdata/*.help.
 func TestHelp(t *testing.T) {
 	for name, args := range map[string][]string{
-		"bellhop": nil, "bus": {"bus", "--help"}, "doctor": {"doctor", "--help"}, "migrate": {"migrate", "--help"}, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
+		"bellhop": nil, "setup-servicebus": {"setup", "servicebus", "--help"}, "bus": {"bus", "--help"}, "doctor": {"doctor", "--help"}, "migrate": {"migrate", "--help"}, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
 		"dead": {"dead", "--help"}, "dead-replay": {"dead", "replay", "-h"}, "version": {"version", "--help"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,12 +32,7 @@ func (d *Data) check(f *Faults) {
 	if problem, remedy := d.Store.check(); problem != "" {
 		f.add("store", problem, remedy)
 	}
-	switch problem, remedy := d.Queue.check(); {
-	case d.Queue.raw != storesRedis && problem != "":
-		f.add("queue", problem, remedy)
-	case d.Queue.raw == storesRedis && d.Store.Embedded():
-		f.add("queue", "redis means the Redis of --store, and that names none", "name a Redis with --store, or give the queue a URL of its own, "+redisExample)
-	}
+	d.checkQueue(f)
 	d.checkRedis(f)
 }
 
@@ -74,7 +69,7 @@ func (r *RedisAccess) checkWait(f *Faults) bool {
 // wantRedis notes a fault of a setting that means nothing without a Redis, and
 // tells whether there is one.
 func (d *Data) wantRedis(f *Faults, flag string) bool {
-	if d.Store.Embedded() && d.Queue.Embedded() {
+	if !d.Store.Redis() && !d.Queue.Redis() {
 		f.add(flag, "neither the store nor the queue is in Redis", "name a Redis with --store, or leave it out")
 		return false
 	}
@@ -116,7 +111,7 @@ func (s *Serve) checkRoles(f *Faults) {
 	case s.Store.Embedded():
 		f.add("roles", "want all of web,relay,sender, because one process owns the embedded store", "leave it out, or name a Redis with --store")
 	case s.Queue.Embedded() && s.Roles.Has(Relay) != s.Roles.Has(Sender):
-		f.add("roles", "want relay and sender together, because one process owns the embedded queue", "name both, or write --queue redis")
+		f.add("roles", "want relay and sender together, because one process owns the embedded queue", "name both, or write --queue redis or --queue servicebus")
 	}
 	if s.Roles.Has(Sender) && !s.Roles.Has(Web) && s.PublicURL == "" {
 		f.add("public-url", "links in mails begin with it, and a process without the role web has no address of its own", "name the address of those that have it, such as https://signup.example.com")

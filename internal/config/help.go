@@ -10,7 +10,8 @@ import (
 const (
 	helpWidth  = 80 // columns of the terminal the help is written for
 	helpIndent = "      "
-	varColumn  = 44 // where the name of the variable stands
+	widest     = 100 // columns of a line with variables
+	varColumn  = 44  // where the name of the variable stands
 )
 
 // render writes the reference of the command that ctx selected, or of the
@@ -56,7 +57,7 @@ func operands(node *kong.Node) string {
 // writeCommands lists the leaves of the command tree, one a line.
 func writeCommands(b *strings.Builder, node *kong.Node) {
 	for _, leaf := range node.Leaves(true) {
-		fmt.Fprintf(b, "  %-24s%s\n", leaf.FullPath(), leaf.Help)
+		fmt.Fprintf(b, "  %-26s%s\n", leaf.FullPath(), leaf.Help)
 	}
 }
 
@@ -100,7 +101,11 @@ func describeFlag(flag *kong.Flag) string {
 	if name := flag.Tag.Get("var"); name != "" {
 		head = fmt.Sprintf("%-*s%s", varColumn, head, name)
 		if flag.Tag.Has("secret") {
-			head += " or " + name + "_FILE"
+			or := " or " + name + "_FILE"
+			if len(head)+len(or) > widest {
+				or = "\n" + strings.Repeat(" ", varColumn) + or[1:]
+			}
+			head += or
 		}
 	}
 	out := head + "\n" + fill(flag.Help, helpIndent) + "\n"

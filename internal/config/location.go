@@ -16,12 +16,13 @@ const (
 	embedded    = "embedded"
 	storesRedis = "redis" // the queue is in the Redis of the store
 
+	noLocation   = "want embedded, a redis:// or a rediss:// URL"
 	redisExample = "redis://user:password@host:6379/0, or rediss:// for TLS"
 	escaping     = "; in a user or password the characters @ / : ? # % are written %40 %2F %3A %3F %23 %25"
 )
 
-// Location says where the store or the queue is: embedded, or in a Redis named
-// by a URL. It may hold a password, so it never prints itself: fmt,
+// Location says where the store or the queue is: embedded, in a Redis named by a
+// URL, or, for a queue, in a namespace of Azure Service Bus. It may hold a password, so it never prints itself: fmt,
 // encoding/json and log/slog all show user and password as ***. The zero value
 // stands for the default, embedded.
 type Location struct{ raw string }
@@ -45,6 +46,9 @@ func (l Location) Embedded() bool { return l.Reveal() == embedded }
 // password that was not percent-encoded looks like a host or a query.
 func (l Location) String() string {
 	if l.Embedded() || l.raw == storesRedis {
+		return l.Reveal()
+	}
+	if problem, _ := l.checkServiceBus(); l.ServiceBus() && problem == "" {
 		return l.Reveal()
 	}
 	if problem, _ := l.check(); problem != "" {
@@ -106,7 +110,7 @@ func (l Location) check() (problem, remedy string) {
 		// The parser's own words may hold a part of the password.
 		return "this is not a URL", "write " + redisExample + escaping
 	case u.Scheme != "redis" && u.Scheme != "rediss" || u.Opaque != "":
-		return "want embedded, a redis:// or a rediss:// URL", "write " + redisExample
+		return noLocation, "write " + redisExample
 	case u.Fragment != "":
 		return "nothing may follow a #", "write # as %23 in a password"
 	}

@@ -84,7 +84,7 @@ func TestRules(t *testing.T) {
 		{flag: "public-url", value: "https://u@a.example", want: "nothing may stand in it"},
 		{flag: "data-dir", value: "", want: "got an empty one"},
 		{flag: "store", value: "redis", want: "want embedded, a redis:// or a rediss:// URL"},
-		{flag: "queue", value: "servicebus", want: "want embedded, a redis:// or a rediss:// URL"},
+		{flag: "queue", value: "kafka://host", want: "want embedded, servicebus, or a redis://, rediss:// or servicebus:// URL"},
 		{flag: "queue", value: "redis", want: "that names none"},
 		{flag: "redis-password", value: "x", want: "neither the store nor the queue"},
 		{flag: "redis-ca-file", value: file, want: "neither the store nor the queue"},
