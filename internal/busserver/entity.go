@@ -213,8 +213,6 @@ func settlementOf(state wire.DeliveryState) (order bus.Settlement, err error) {
 		order.Modify, err = modifications(state.MessageAnnotations)
 	case *wire.Rejected:
 		order, err = rejection(state.Error)
-	case *wire.TransactionalState, *wire.Declared:
-		err = notImplemented("Transactions are not supported.")
 	default:
 		order.Kind = bus.Release
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -243,5 +242,3 @@ func bodies(messages []*azservicebus.ReceivedMessage) (all []string) {
 	}
 	return all
 }
-
-var _ io.Writer = testWriter{}

@@ -1,0 +1,181 @@
+package busserver
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
+	goamqp "github.com/Azure/go-amqp"
+
+	"bellhop/internal/bus"
+)
+
+// B: a queue updated while it is used: clients attach again and go on.
+func TestSDKUpdateQueueWhileInUse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.client()
+	s, rec := r.sender(c, "orders"), r.receiver(c, "orders", nil)
+	for i := range 5 {
+		r.must(s.SendMessage(r.ctx, &azservicebus.Message{Body: []byte("x")}, nil))
+		m := r.receiveOne(rec)
+		r.must(r.bus.UpdateQueue(r.ctx, "orders", bus.Settings{MaxDeliveryCount: 20 + i}))
+		r.await(func() bool { return r.links("orders") == 0 }) // what is settled just then may be done and not confirmed
+		r.must(rec.CompleteMessage(r.ctx, m, nil))
+	}
+	r.counts("orders", bus.Counts{})
+}
+
+// links is how many senders and receivers a queue has.
+func (r *rig) links(queue string) (n int) {
+	r.server.eachLink(queue, func(_ *conn, l *link) {
+		if l.node.kind == nodeEntity {
+			n++
+		}
+	})
+	return n
+}
+
+// B: senders and receivers of an updated queue get the service's condition.
+func TestUpdateDetachesLinks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.queue("other", bus.Settings{})
+	session := r.session()
+	s, err := session.NewSender(r.ctx, "Orders", nil)
+	r.must(err)
+	rec, err := session.NewReceiver(r.ctx, "orders/$DeadLetterQueue", nil)
+	r.must(err)
+	bystander, err := session.NewSender(r.ctx, "other", nil)
+	r.must(err)
+	r.must(r.bus.UpdateQueue(r.ctx, "orders", bus.Settings{MaxDeliveryCount: 5}))
+	r.condition(r.awaitDetach(s), goamqp.ErrCondDetachForced)
+	_, err = rec.Receive(r.ctx, nil)
+	r.condition(err, goamqp.ErrCondDetachForced)
+	r.must(bystander.Send(r.ctx, goamqp.NewMessage(nil), nil))
+}
+
+// B: a queue that is deleted.
+func TestSDKDeleteQueueWhileInUse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.client()
+	s, rec := r.sender(c, "orders"), r.receiver(c, "orders", nil)
+	r.must(s.SendMessage(r.ctx, &azservicebus.Message{}, nil))
+	m := r.receiveOne(rec)
+	received := make(chan error, 1)
+	r.serving.Go(func() {
+		_, err := rec.ReceiveMessages(r.ctx, 1, nil)
+		received <- err
+	})
+	r.must(r.bus.DeleteQueue(r.ctx, "orders"))
+	r.says(<-received, "could not be found")
+	r.says(s.SendMessage(r.ctx, &azservicebus.Message{}, nil), "could not be found")
+	if err := r.receiver(c, "orders", nil).CompleteMessage(r.ctx, m, nil); err == nil {
+		t.Error("a message of a deleted queue could be completed")
+	}
+	r.code(r.trySend(c, "orders"), azservicebus.CodeNotFound)
+}
+
+// B: a queue that is disabled, wholly or in part.
+func TestSDKDisabledQueue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.client()
+	for _, q := range []struct {
+		status           bus.Status
+		sends, receives  bool
+		detachesSender   goamqp.ErrCond
+		detachesReceiver goamqp.ErrCond
+	}{
+		{bus.StatusDisabled, false, false, "com.microsoft:entity-disabled", "com.microsoft:entity-disabled"},
+		{bus.StatusSendDisabled, false, true, "com.microsoft:entity-disabled", goamqp.ErrCondDetachForced},
+		{bus.StatusReceiveDisabled, true, false, goamqp.ErrCondDetachForced, "com.microsoft:entity-disabled"},
+	} {
+		session := r.session()
+		s, err := session.NewSender(r.ctx, "orders", nil)
+		r.must(err)
+		rec, err := session.NewReceiver(r.ctx, "orders", nil)
+		r.must(err)
+		r.must(r.bus.UpdateQueue(r.ctx, "orders", bus.Settings{Status: q.status}))
+		r.condition(r.awaitDetach(s), q.detachesSender)
+		_, err = rec.Receive(r.ctx, nil)
+		r.condition(err, q.detachesReceiver)
+
+		for _, try := range []struct {
+			may bool
+			err error
+		}{{q.sends, r.trySend(c, "orders")}, {q.receives, r.tryReceive(c, "orders")}} {
+			if try.may {
+				r.must(try.err)
+			} else {
+				r.says(try.err, "com.microsoft:entity-disabled")
+			}
+		}
+		_, err = r.receiver(c, "orders", nil).PeekMessages(r.ctx, 1, nil)
+		if q.receives {
+			r.must(err)
+		}
+		r.must(r.bus.UpdateQueue(r.ctx, "orders", bus.Settings{}))
+	}
+}
+
+// B: a full queue refuses, and takes again when there is room.
+func TestSDKFullQueue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.queue("small", bus.Settings{MaxSizeBytes: 2500})
+	c := r.client()
+	s := r.sender(c, "small")
+	body := make([]byte, 1000)
+	for range 2 {
+		r.must(s.SendMessage(r.ctx, &azservicebus.Message{Body: body}, nil))
+	}
+	r.says(s.SendMessage(r.ctx, &azservicebus.Message{Body: body}, nil), "amqp:resource-limit-exceeded")
+	r.counts("small", bus.Counts{Active: 2})
+	r.receiveOne(r.receiver(c, "small", deleting))
+	r.must(s.SendMessage(r.ctx, &azservicebus.Message{Body: body}, nil))
+}
+
+// B: sessions are refused in words, and not tried for ever.
+func TestSDKSessionsAreRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, err := r.client().AcceptSessionForQueue(r.ctx, "orders", "s", nil)
+	r.says(err, "amqp:not-implemented")
+	r.says(err, "Sessions are not supported")
+}
+
+// C: a server that shuts down says so, and clients go elsewhere or come back.
+func TestShutdownClosesConnections(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	conn := r.dial(r.root())
+	ctx, cancel := context.WithTimeout(r.ctx, patience)
+	defer cancel()
+	r.must(r.server.Shutdown(ctx))
+	<-conn.Done()
+	r.condition(conn.Err(), goamqp.ErrCondConnectionForced)
+}
+
+// C: a bus that has failed takes nothing more, and says that it is its own
+// fault.
+func TestSDKBusThatIsClosed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.client()
+	s, rec := r.sender(c, "orders"), r.receiver(c, "orders", nil)
+	r.must(s.SendMessage(r.ctx, &azservicebus.Message{}, nil))
+	m := r.receiveOne(rec)
+	r.must(r.bus.Close())
+	if err := s.SendMessage(r.ctx, &azservicebus.Message{}, nil); err == nil {
+		t.Error("a closed bus took a message")
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, 2*time.Second)
+	defer cancel()
+	if err := rec.CompleteMessage(ctx, m, nil); err == nil || errors.Is(err, context.DeadlineExceeded) && r.ctx.Err() != nil {
+		t.Errorf("a closed bus completed a message: %v", err)
+	}
+}
