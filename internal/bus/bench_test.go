@@ -35,7 +35,7 @@ func BenchmarkSendReceiveComplete(b *testing.B) {
 			if err := broker.CreateQueue(context.Background(), "q", bus.Settings{}); err != nil {
 				b.Fatal(err)
 			}
-			fill(b, broker, c.backlog)
+			fill(b, broker, c.backlog, hundred)
 			b.ResetTimer()
 			before := cpu(b)
 			var left atomic.Int64
@@ -81,10 +81,10 @@ func live(b *testing.B, broker *bus.Bus) {
 	}
 }
 
-func fill(b *testing.B, broker *bus.Bus, n int) {
+func fill(b *testing.B, broker *bus.Bus, n int, body []byte) {
 	batch := make([]bus.Message, 1000)
 	for i := range batch {
-		batch[i].Body = bus.Body{Kind: bus.BodyData, Bytes: hundred}
+		batch[i].Body = bus.Body{Kind: bus.BodyData, Bytes: body}
 	}
 	for ; n > 0; n -= len(batch) {
 		if _, err := broker.Send(context.Background(), "q", batch...); err != nil {

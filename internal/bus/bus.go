@@ -80,6 +80,10 @@ var (
 	ErrInvalid = errors.New("bus: invalid")
 )
 
+// cacheBytes is small, so that a backlog costs no memory: what is at work is the
+// head and the tail of each queue, and the rest is as near as the system's cache.
+const cacheBytes = 2 << 20
+
 //go:embed migrations/*.sql
 var migrations embed.FS
 
@@ -169,7 +173,7 @@ func Open(opts Options) (*Bus, error) {
 		dirty: map[*subqueue]struct{}{}, stir: map[*subqueue]struct{}{},
 	}
 	b.db, err = sqlitedb.Open(sqlitedb.Options{
-		Path: opts.Path, InMemory: opts.InMemory, Durability: opts.Durability, Migrations: files,
+		Path: opts.Path, InMemory: opts.InMemory, Durability: opts.Durability, Migrations: files, CacheBytes: cacheBytes,
 		BeforeCommit: b.finishGroup, AfterCommit: b.afterCommit,
 	})
 	if err != nil {

@@ -78,6 +78,9 @@ type Options struct {
 	Durability Durability
 	// MaxGroup bounds the callers that share one commit. Default: 512.
 	MaxGroup int
+	// CacheBytes bounds the pages that the writer keeps in memory; the process
+	// grows by up to twice as much. Default: 64 MiB.
+	CacheBytes int
 	// Readers is the number of read connections. Default: 2.
 	Readers int
 	// BeforeCommit, if set, runs on the writer goroutine inside each group's
@@ -114,6 +117,9 @@ type DB struct {
 func Open(opts Options) (*DB, error) {
 	if opts.MaxGroup == 0 {
 		opts.MaxGroup = 512
+	}
+	if opts.CacheBytes == 0 {
+		opts.CacheBytes = 64 << 20
 	}
 	if opts.Readers == 0 {
 		opts.Readers = 2
@@ -177,8 +183,8 @@ func openWriter(opts Options) (*sqlite.Conn, error) {
 	err = sqlitex.ExecuteScript(conn, fmt.Sprintf(`
 		PRAGMA foreign_keys = ON;
 		PRAGMA temp_store = MEMORY;
-		PRAGMA cache_size = -65536;
-		PRAGMA wal_autocheckpoint = %d;`, checkpointPages), nil)
+		PRAGMA cache_size = -%d;
+		PRAGMA wal_autocheckpoint = %d;`, opts.CacheBytes>>10, checkpointPages), nil)
 	if err == nil {
 		err = setSynchronous(conn, opts.Durability)
 	}
