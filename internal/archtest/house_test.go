@@ -18,6 +18,7 @@ func house() []room {
 		{"cmd/bellhop", []string{"internal/app"}},
 		{"internal/app", []string{everything}},
 		{"internal/crashtest", nil},
+		{"internal/clienttest", nil},
 		{"internal/bench", []string{"internal/address", "internal/onboarding", "internal/redisdb", "internal/signup", "internal/sqlitedb"}},
 
 		{"bustest", []string{"internal/amqp", "internal/bus", "internal/busadmin", "internal/busnet", "internal/busserver", "internal/sas"}},
@@ -34,6 +35,7 @@ func house() []room {
 		{"internal/store/transfer", []string{"internal/onboarding", "internal/signup"}},
 		{"internal/queue/embedded", []string{"internal/bus", "internal/queue"}},
 		{"internal/queue/redis", []string{"internal/queue", "internal/redisdb"}},
+		{"internal/queue/servicebus", []string{"internal/queue"}},
 		{"internal/queue/queuetest", []string{"internal/queue"}},
 		{"internal/mail/smtp", []string{"internal/crashpoint", "internal/mail"}},
 		{"internal/mail/mailbox", []string{"internal/mail"}},
@@ -45,6 +47,7 @@ func house() []room {
 		{"internal/token", nil},
 		{"internal/bus", []string{"internal/sqlitedb"}},
 		{"internal/amqp", []string{"internal/amqp/wire"}},
+		{"internal/amqp/amqptest", []string{"internal/amqp/wire"}},
 		{"internal/amqp/wire", nil},
 		{"internal/sas", nil},
 		{"internal/sqlitedb", []string{"internal/crashpoint"}},
@@ -73,7 +76,7 @@ const everything = "*"
 func homes() map[string][]string {
 	return map[string][]string{
 		"github.com/Azure/azure-sdk-for-go":   {"internal/queue/servicebus", "internal/bench"},
-		"github.com/Azure/go-amqp":            {"internal/bench"},
+		"github.com/Azure/go-amqp":            {"internal/queue/servicebus", "internal/bench"},
 		"github.com/alecthomas/kong":          {"internal/config"},
 		"github.com/emersion/go-sasl":         {"internal/mail/smtp", "internal/mail/smtptest"},
 		"github.com/emersion/go-smtp":         {"internal/mail/smtp", "internal/mail/smtptest", "internal/bench"},
