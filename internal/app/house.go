@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"bellhop/internal/busnet"
 	"bellhop/internal/config"
 	"bellhop/internal/control"
 	"bellhop/internal/datadir"
@@ -150,7 +151,11 @@ func (h *house) listenBus() (err error) {
 	if h.busFront, err = openBusFront(h.queue.(busQueue).bus, h.links, h.dir, settings, h.log); err != nil {
 		return err
 	}
-	h.log.Info("clients reach the bus", "endpoint", h.busFront.endpoint(h.cfg.BusTLS.On()), "key", h.dir.Path(keysFile))
+	told := []any{"endpoint", h.busFront.endpoint(h.cfg.BusTLS.On()), "key", h.dir.Path(keysFile)}
+	if h.cfg.TLSSelfSigned {
+		told = append(told, "certificate", busnet.CertificateFile(h.dir.Path("")))
+	}
+	h.log.Info("clients reach the bus", told...)
 	return nil
 }
 
