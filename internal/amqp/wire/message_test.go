@@ -94,6 +94,24 @@ func TestForwarding(t *testing.T) {
 	}
 }
 
+// TestFooterBeforeBody: rhea writes messages so.
+func TestFooterBeforeBody(t *testing.T) {
+	const properties, footer, body = "00 53 73 c0 04 01 a1 01 69", "00 53 78 c1 06 02 a3 01 66 52 04", "00 53 75 a0 01 61 00 53 75 a0 01 62"
+	for _, before := range []string{"", properties} {
+		s, err := ParseMessage(unhex(t, "00 53 70 45"+before+footer+body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(s.Body, unhex(t, body)) || !bytes.Equal(s.Footer, unhex(t, footer)) || !bytes.Equal(s.Bare, unhex(t, before+body)) {
+			t.Errorf("body %x, footer %x, bare message %x", s.Body, s.Footer, s.Bare)
+		}
+		m, err := DecodeMessage(slices.Concat(s.Bare, s.Footer))
+		if err != nil || len(m.Data) != 2 || len(m.Footer) != 1 || (m.Properties != nil) != (before != "") {
+			t.Errorf("forwarded: %+v, %v", m, err)
+		}
+	}
+}
+
 // TestBodies: what is not there is empty, and the sections belong together.
 func TestBodies(t *testing.T) {
 	for _, c := range messages {
@@ -129,7 +147,11 @@ func TestBadMessages(t *testing.T) {
 		{"00 53 75 a0 00 00 53 76 45", "amqp-sequence after data"},
 		{"00 53 75 a0 00 00 53 77 40", "amqp-value after data"},
 		{"00 53 76 45 00 53 75 a0 00", "data after amqp-sequence"},
-		{"00 53 78 c1 01 00 00 53 75 a0 00", "data after footer"},
+		{"00 53 78 c1 01 00 00 53 74 c1 01 00", "application-properties after footer"},
+		{"00 53 78 c1 01 00 00 53 78 c1 01 00", "footer after footer"},
+		{"00 53 78 c1 01 00 00 53 75 a0 00 00 53 78 c1 01 00", "footer after data"},
+		{"00 53 75 a0 00 00 53 78 c1 01 00 00 53 75 a0 00", "data after footer"},
+		{"00 53 78 c1 01 00 00 53 75 a0 00 00 53 77 40", "amqp-value after data"},
 		{"00 53 75 40", "data: expected binary, got null"},
 		{"00 53 76 40", "amqp-sequence: expected list, got null"},
 		{"00 53 70 c1 01 00", "header: expected list, got map"},
@@ -221,9 +243,12 @@ func FuzzMessage(f *testing.F) {
 	for _, b := range proton(f, "message") {
 		f.Add(b)
 	}
+	f.Add(unhex(f, "00 53 73 45 00 53 78 c1 01 00 00 53 75 a0 00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := ParseMessage(b)
-		if err == nil && !bytes.Equal(slices.Concat(s.Header, s.DeliveryAnnotations, s.MessageAnnotations, s.Bare, s.Footer), b) {
+		if annotations := slices.Concat(s.Header, s.DeliveryAnnotations, s.MessageAnnotations); err == nil &&
+			!bytes.Equal(slices.Concat(annotations, s.Bare, s.Footer), b) &&
+			!bytes.Equal(slices.Concat(annotations, s.Properties, s.ApplicationProperties, s.Footer, s.Body), b) {
 			t.Errorf("the sections %+v are not %x", s, b)
 		}
 		var m *Message

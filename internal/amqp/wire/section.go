@@ -1,6 +1,9 @@
 package wire
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // Sections is a message cut into its sections (part 3, 3.2), each whole, with
 // its descriptor, and each part of the message it was cut from. What is absent
@@ -46,14 +49,15 @@ var sectionTypes = [...]Type{TypeList, TypeMap, TypeMap, TypeList, TypeMap, Type
 // ParseMessage cuts a message, which is the payloads of its transfers together.
 // It checks the order and number of the sections and where they end, but looks
 // into none: what is wrong inside shows when a section is decoded. It allocates
-// nothing.
+// nothing, unless the footer stands before the body: that is against the
+// specification, but rhea writes it so, the engine of Azure's JavaScript client.
 func ParseMessage(b []byte) (Sections, error) {
 	var s Sections
 	d := newDecoder(b)
-	bareStart, bareEnd, bodyStart := len(b), 0, len(b)
+	bareStart, bareEnd, bodyStart, footerStart := len(b), 0, len(b), len(b)
 	for last := uint64(0); len(d.buf) > 0 && d.err == nil; {
 		start := len(b) - len(d.buf)
-		descriptor := d.section(last)
+		descriptor := d.section(last, &s)
 		if d.err != nil {
 			break
 		}
@@ -66,19 +70,26 @@ func ParseMessage(b []byte) (Sections, error) {
 			bodyStart = min(bodyStart, start)
 			s.Body = b[bodyStart:end:end]
 		}
+		if descriptor == descFooter {
+			footerStart = start
+		}
 		last = descriptor
 	}
 	if d.err != nil {
 		return Sections{}, d.err
 	}
-	if bareEnd > 0 {
+	switch {
+	case bareStart < footerStart && footerStart < bareEnd:
+		s.Bare = slices.Concat(b[bareStart:footerStart], s.Body)
+	case bareEnd > 0:
 		s.Bare = b[bareStart:bareEnd:bareEnd]
 	}
 	return s, nil
 }
 
-// section passes over one section, which comes after the section last.
-func (d *decoder) section(last uint64) (descriptor uint64) {
+// section passes over one section, which comes after the section last; s has
+// those that came before.
+func (d *decoder) section(last uint64, s *Sections) (descriptor uint64) {
 	descriptor = d.described()
 	if d.err != nil {
 		return 0
@@ -89,7 +100,9 @@ func (d *decoder) section(last uint64) (descriptor uint64) {
 	}
 	several := descriptor == descData || descriptor == descSequence
 	bodies := last >= descData && last <= descValue && descriptor <= descValue
-	if descriptor < last || (descriptor == last && !several) || (bodies && descriptor != last) {
+	late := last == descFooter && descriptor >= descData && s.BodyKind == BodyNone
+	footers := descriptor == descFooter && s.Footer != nil
+	if (descriptor < last && !late) || (descriptor == last && !several) || (bodies && descriptor != last) || footers {
 		d.fail("a message has the section %s after %s", sectionName(descriptor), sectionName(last))
 		return 0
 	}
