@@ -3,11 +3,15 @@ package busserver
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 	goamqp "github.com/Azure/go-amqp"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"bellhop/internal/bus"
 )
@@ -178,4 +182,38 @@ func TestSDKBusThatIsClosed(t *testing.T) {
 	if err := rec.CompleteMessage(ctx, m, nil); err == nil || errors.Is(err, context.DeadlineExceeded) && r.ctx.Err() != nil {
 		t.Errorf("a closed bus completed a message: %v", err)
 	}
+}
+
+// C1.15: after a commit that failed nothing is confirmed any more, and clients
+// hear that it is the server's fault.
+func TestC1_15_FailedBusRejects(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "bus.db")
+	r := newRigOn(t, bus.Options{Path: path})
+	session := r.session()
+	s, err := session.NewSender(r.ctx, "orders", nil)
+	r.must(err)
+	r.must(s.Send(r.ctx, goamqp.NewMessage(nil), nil))
+	rec, err := session.NewReceiver(r.ctx, "orders", &goamqp.ReceiverOptions{Credit: 1, SettlementMode: goamqp.ReceiverSettleModeSecond.Ptr()})
+	r.must(err)
+	m, err := rec.Receive(r.ctx, nil)
+	r.must(err)
+
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	r.must(err)
+	defer conn.Close()
+	r.must(sqlitex.ExecuteTransient(conn, "CREATE TRIGGER broken BEFORE UPDATE ON subqueue BEGIN SELECT RAISE(ABORT, 'disk on fire'); END", nil))
+	for range 2 {
+		err = s.Send(r.ctx, goamqp.NewMessage(nil), nil)
+		r.condition(err, goamqp.ErrCondInternalError)
+		if strings.Contains(err.Error(), "fire") {
+			t.Errorf("a client was told what is wrong inside: %v", err)
+		}
+	}
+	r.condition(rec.AcceptMessage(r.ctx, m), goamqp.ErrCondInternalError)
+	_, err = session.NewReceiver(r.ctx, "orders", &goamqp.ReceiverOptions{Credit: 1})
+	if err == nil { // it is attached before anything is asked of the bus
+		_, err = rec.Receive(r.ctx, nil)
+	}
+	r.condition(err, goamqp.ErrCondInternalError)
 }

@@ -37,7 +37,10 @@ func (h handler) Mechanisms(t amqp.Transport) []wire.Symbol {
 
 // Authenticate lets those in who will show a token later, and judges the others.
 func (h handler) Authenticate(ac *amqp.Conn, mechanism wire.Symbol, initial []byte, _ string) error {
-	c := &conn{Server: h.Server, amqp: ac, claims: claims{tokens: map[sas.Resource]sas.Grant{}}, links: map[*link]struct{}{}}
+	c := &conn{
+		Server: h.Server, amqp: ac, requests: make(chan struct{}, requestsAtOnce),
+		claims: claims{tokens: map[sas.Resource]sas.Grant{}}, links: map[*link]struct{}{},
+	}
 	ac.SetValue(c)
 	if mechanism != mechanismPlain {
 		return nil
@@ -121,7 +124,8 @@ type conn struct {
 	amqp *amqp.Conn
 	host string // as the client calls us, without a port; set by Open
 
-	work sync.WaitGroup // receiving links, requests under way, attaches
+	work     sync.WaitGroup // receiving links, requests under way, attaches
+	requests chan struct{}  // an entry for each request that is carried out
 
 	mu      sync.Mutex // guards what follows; taken after Server.mu
 	closed  bool

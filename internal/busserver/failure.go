@@ -44,6 +44,7 @@ var failures = []struct {
 	{bus.ErrTooLarge, wire.ConditionMessageSizeExceeded, http.StatusForbidden, ""},
 	{bus.ErrInvalid, wire.ConditionNotAllowed, http.StatusBadRequest, ""},
 	{context.DeadlineExceeded, conditionTimeout, http.StatusRequestTimeout, "The operation did not end in the time it was given."},
+	{bus.ErrFailed, wire.ConditionInternalError, http.StatusInternalServerError, "The bus has failed and takes nothing until it is started again."},
 	{bus.ErrClosed, conditionServerBusy, http.StatusServiceUnavailable, "The bus is shutting down."},
 }
 
@@ -78,6 +79,8 @@ func statusOf(condition wire.Symbol) int32 {
 		return http.StatusNotFound // the Go SDK would reconnect for 501
 	case conditionServerBusy:
 		return http.StatusServiceUnavailable
+	case wire.ConditionResourceLimitExceeded, conditionEntityDisabled:
+		return http.StatusForbidden
 	}
 	return http.StatusBadRequest
 }

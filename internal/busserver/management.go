@@ -15,10 +15,13 @@ const (
 	maxReplyBytes = 1 << 20
 	// peekPiece is how many messages are read at once for a peek.
 	peekPiece = 32
-	// maxPeek is the most messages of a peek, maxTokens the most locks,
-	// sequence numbers or messages that one request names.
+	// maxPeek is the most messages of a peek, maxNames the most locks, sequence
+	// numbers or messages that one request names.
 	maxPeek  = 250
 	maxNames = 1000
+	// maxDeferredBytes bounds the deferred messages of one answer, which are
+	// taken together or not at all.
+	maxDeferredBytes = 8 << 20
 )
 
 // operation is one operation of $management.
@@ -151,6 +154,9 @@ func receiveDeferred(ctx context.Context, r *request) (reply, error) {
 	if b.fault != nil {
 		return reply{}, b.fault
 	}
+	if err := r.fits(ctx, seqs); err != nil {
+		return reply{}, err
+	}
 	got, err := r.opts.Bus.ReceiveDeferred(ctx, r.node.entity, bus.ReceiveOptions{Delete: mode == wire.ReceiverFirst}, seqs...)
 	if err != nil {
 		return reply{}, err
@@ -164,6 +170,28 @@ func receiveDeferred(ctx context.Context, r *request) (reply, error) {
 		messages = append(messages, one)
 	}
 	return success(wire.Map{{Key: "messages", Value: messages}}), nil
+}
+
+// fits refuses to take so many deferred messages together that their answer
+// would be huge. It looks only at what could be.
+func (r *request) fits(ctx context.Context, seqs []int64) error {
+	if len(seqs)*r.opts.MaxMessageBytes <= maxDeferredBytes {
+		return nil
+	}
+	size := 0
+	for _, seq := range seqs {
+		got, err := r.opts.Bus.Peek(ctx, r.node.entity, seq, 1)
+		if err != nil {
+			return err
+		}
+		for i := range got {
+			size += writtenSize(&got[i])
+		}
+		if size > maxDeferredBytes {
+			return &wire.Error{Condition: wire.ConditionResourceLimitExceeded, Description: "So many deferred messages do not fit into one answer: ask for fewer at once."}
+		}
+	}
+	return nil
 }
 
 // dispositions are the words of update-disposition, as they are spelled.

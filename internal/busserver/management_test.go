@@ -190,6 +190,41 @@ func TestReasonsOfDeadLetters(t *testing.T) {
 	}
 }
 
+// Deferred messages that would make a huge answer are refused, and stay.
+func TestTooManyDeferredMessages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.caller(r.dial(r.root()), "orders/$management")
+	const n = 50
+	var small, large []int64
+	for i := range 2 * n {
+		body := bus.Body{Kind: bus.BodyData, Bytes: make([]byte, 1+i%2*250_000)}
+		seqs, err := r.bus.Send(r.ctx, "orders", bus.Message{Body: body})
+		r.must(err)
+		got, err := r.bus.Receive(r.ctx, "orders", bus.ReceiveOptions{})
+		r.must(err)
+		r.must(r.bus.Defer(r.ctx, got[0].LockToken, nil))
+		if i%2 == 0 {
+			small = append(small, seqs...)
+		} else {
+			large = append(large, seqs...)
+		}
+	}
+	ask := func(seqs []int64) *goamqp.Message {
+		_, answer := r.operate(c, "com.microsoft:receive-by-sequence-number", map[string]any{"sequence-numbers": seqs, "receiver-settle-mode": uint32(0)})
+		return answer
+	}
+	r.failed("large ones", ask(large), 403, "amqp:resource-limit-exceeded")
+	r.counts("orders", bus.Counts{Deferred: 2 * n})
+	if answer := ask(small); answer.ApplicationProperties["statusCode"] != int32(200) {
+		t.Errorf("small ones: %v", answer.ApplicationProperties)
+	}
+	if answer := ask(large[:20]); answer.ApplicationProperties["statusCode"] != int32(200) {
+		t.Errorf("some large ones: %v", answer.ApplicationProperties)
+	}
+	r.counts("orders", bus.Counts{Deferred: n - 20})
+}
+
 // FuzzRequestBody reads any value as the body of each operation, without a bus.
 func FuzzRequestBody(f *testing.F) {
 	seed := func(v any) {

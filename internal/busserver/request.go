@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"bellhop/internal/amqp"
@@ -15,8 +16,9 @@ const (
 	// requestCredit is how many requests a client may have open on a link; each
 	// has a goroutine.
 	requestCredit = 100
-	// replyQueue is how many answers wait for a client's credit.
-	replyQueue = 100
+	// requestsAtOnce is how many requests of a connection are carried out at the
+	// same time, and answers of it wait for the client to take them.
+	requestsAtOnce = 32
 	// requestTimeout bounds a request that sets no limit of its own, or a longer
 	// one.
 	requestTimeout = time.Minute
@@ -67,9 +69,15 @@ func (c *conn) addRequests(l *link, detach func(*wire.Error)) {
 	}
 }
 
-// answer carries out one request and answers it. Only then is it settled: as
-// long as it is open it counts in its link's credit.
+// answer carries out one request and answers it.
 func (c *conn) answer(session *amqp.Session, n node, d *amqp.Delivery) {
+	select {
+	case c.requests <- struct{}{}:
+		defer func() { <-c.requests }()
+	case <-c.amqp.Context().Done():
+		d.Settle(&wire.Released{})
+		return
+	}
 	to, m, err := c.route(session, n, d)
 	if err != nil {
 		fault, _ := c.failure(err, n)
@@ -83,7 +91,7 @@ func (c *conn) answer(session *amqp.Session, n node, d *amqp.Delivery) {
 		rep.fault, rep.status = c.failure(err, n)
 	}
 	d.Settle(&wire.Accepted{})
-	to.put(c.amqp.Context(), rep.message(n, m.Properties.MessageID))
+	to.send(c.amqp.Context(), rep.message(n, m.Properties.MessageID))
 }
 
 // route reads a request and finds the link for its answer.
@@ -185,11 +193,11 @@ type replyLink struct {
 	address string // of its target
 	settled bool   // answers are not confirmed
 
-	out     *amqp.Outgoing
-	queue   chan []byte
-	done    chan struct{} // closed when the link has ended
-	gone    bool          // guarded by conn.mu
-	counter uint64        // of answers, for their tags; of the goroutine that sends
+	out  *amqp.Outgoing
+	turn chan struct{} // held by the one who sends
+	done chan struct{} // closed when the link has ended
+	sent uint64        // answers, for their tags; guarded by turn
+	gone bool          // guarded by conn.mu
 }
 
 func (c *conn) attachReplies(a *amqp.Attach, l *link) {
@@ -197,7 +205,7 @@ func (c *conn) attachReplies(a *amqp.Attach, l *link) {
 	r := &replyLink{
 		session: a.Session(), node: l.node, name: f.Name,
 		settled: f.SenderSettleMode != wire.Some(wire.SenderUnsettled),
-		queue:   make(chan []byte, replyQueue), done: make(chan struct{}),
+		turn:    make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	if f.Target != nil {
 		r.address = f.Target.Address.Value
@@ -217,47 +225,25 @@ func (c *conn) attachReplies(a *amqp.Attach, l *link) {
 		},
 	})
 	c.addReply(r)
-	c.work.Go(func() { r.run(c.amqp.Context()) })
 	c.addRequests(l, r.out.Detach)
 }
 
-// put hands an answer to the link's goroutine, or drops it when the link has
-// ended.
-func (r *replyLink) put(ctx context.Context, message []byte) {
+// send sends an answer when it is its turn and the client gives credit. It is
+// dropped when the link has ended.
+func (r *replyLink) send(ctx context.Context, message []byte) {
 	select {
-	case r.queue <- message:
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
 	case <-r.done:
+		return
 	case <-ctx.Done():
+		return
 	}
-}
-
-// run sends answers as the client's credit allows, until the link ends.
-func (r *replyLink) run(ctx context.Context) {
-	for {
-		select {
-		case message := <-r.queue:
-			if !r.send(ctx, message) {
-				return
-			}
-		case <-r.done:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (r *replyLink) send(ctx context.Context, message []byte) bool {
-	for {
-		if _, err := r.out.Wait(ctx); err != nil {
-			return false
-		}
-		r.counter++
-		err := r.out.Send(amqp.OutMessage{
-			Tag: fmt.Appendf(nil, "%d", r.counter), Format: wire.MessageFormat0, Message: message, Settled: r.settled,
-		})
-		if !errors.Is(err, amqp.ErrWithdrawn) {
-			return err == nil
+	r.sent++
+	m := amqp.OutMessage{Tag: strconv.AppendUint(nil, r.sent, 10), Format: wire.MessageFormat0, Message: message, Settled: r.settled}
+	for err := amqp.ErrWithdrawn; errors.Is(err, amqp.ErrWithdrawn); {
+		if _, err = r.out.Wait(ctx); err == nil {
+			err = r.out.Send(m)
 		}
 	}
 }

@@ -34,7 +34,7 @@ const (
 
 // rig is a bus and a server on loopback, with the queue "orders".
 type rig struct {
-	*testing.T
+	testing.TB
 	bus    *bus.Bus
 	server *Server
 	faults *Faults
@@ -52,25 +52,30 @@ type clock struct{ ahead atomic.Int64 }
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
 // newRig starts a server; set may change its options.
-func newRig(t *testing.T, set ...func(*Options)) *rig {
+func newRig(t testing.TB, set ...func(*Options)) *rig {
 	t.Helper()
-	r := &rig{T: t, clock: &clock{}}
+	return newRigOn(t, bus.Options{InMemory: true}, set...)
+}
+
+// newRigOn starts a server on a bus of its own.
+func newRigOn(t testing.TB, on bus.Options, set ...func(*Options)) *rig {
+	t.Helper()
+	r := &rig{TB: t, clock: &clock{}}
 	var cancel context.CancelFunc
 	r.ctx, cancel = context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	var server atomic.Pointer[Server]
 	var err error
-	r.bus, err = bus.Open(bus.Options{
-		InMemory: true, Now: r.clock.now, MaxMessageBytes: BusMessageBytes(DefaultMaxMessageBytes),
-		OnQueueChange: func(name string, deleted bool) {
-			if s := server.Load(); s != nil {
-				s.QueueChanged(name, deleted)
-			}
-		},
-	})
+	on.Now, on.MaxMessageBytes = r.clock.now, BusMessageBytes(DefaultMaxMessageBytes)
+	on.OnQueueChange = func(name string, deleted bool) {
+		if s := server.Load(); s != nil {
+			s.QueueChanged(name, deleted)
+		}
+	}
+	r.bus, err = bus.Open(on)
 	r.must(err)
 	t.Cleanup(func() {
-		if err := r.bus.Close(); err != nil {
+		if err := r.bus.Close(); err != nil && r.bus.Err() == nil {
 			t.Errorf("close bus: %v", err)
 		}
 	})
