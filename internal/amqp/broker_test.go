@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bellhop/internal/amqp"
+	"bellhop/internal/amqp/amqptest"
 	"bellhop/internal/amqp/wire"
 
 	"go.uber.org/goleak"
@@ -25,6 +26,8 @@ const patience = 60 * time.Second
 type broker struct {
 	incoming amqp.IncomingOptions // Credit, MaxMessageSize and Properties of links
 	outcome  wire.DeliveryState   // of what is sent; nil: accepted
+	hold     func(*amqp.Delivery) // gets what is sent, instead of its queue
+	detached func(error)          // hears of links that have ended
 	authErr  error
 	openErr  error
 
@@ -75,10 +78,16 @@ func (b *broker) Attach(a *amqp.Attach) {
 		o := b.incoming
 		name := a.Frame().Target.Address.Value
 		o.Deliver = func(d *amqp.Delivery) { b.take(name, d) }
+		o.Detached = b.detached
 		a.AcceptIncoming(o)
 	default:
 		ctx, cancel := context.WithCancel(context.Background())
-		l := a.AcceptOutgoing(amqp.OutgoingOptions{Dispose: b.dispose, Detached: func(error) { cancel() }})
+		l := a.AcceptOutgoing(amqp.OutgoingOptions{Dispose: b.dispose, Detached: func(err error) {
+			cancel()
+			if b.detached != nil {
+				b.detached(err)
+			}
+		}})
 		settled := a.Frame().SenderSettleMode.Value == wire.SenderSettled
 		b.links.Go(func() { b.serve(ctx, l, address.Address.Value, settled) })
 	}
@@ -93,6 +102,10 @@ func (b *broker) queue(name string) *queue {
 }
 
 func (b *broker) take(name string, d *amqp.Delivery) {
+	if b.hold != nil {
+		b.hold(d)
+		return
+	}
 	state := b.outcome
 	if state == nil {
 		state = &wire.Accepted{}
@@ -173,6 +186,13 @@ func (b *broker) dispose(l *amqp.Outgoing, sent []amqp.Sent, state wire.Delivery
 	}
 }
 
+// waiting is how many messages are in a queue.
+func (b *broker) waiting(name string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queue(name).messages)
+}
+
 // serve starts a server on loopback and stops it with the test.
 func serve(t testing.TB, cfg amqp.Config, h amqp.Handler) (s *amqp.Server, address string) {
 	t.Helper()
@@ -210,4 +230,30 @@ func serve(t testing.TB, cfg amqp.Config, h amqp.Handler) (s *amqp.Server, addre
 		}
 	})
 	return s, listener.Addr().String()
+}
+
+// pipe serves one client on a connection that holds nothing: who writes waits
+// for who reads.
+func pipe(t testing.TB, cfg amqp.Config, b *broker) *amqptest.Peer {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	serveConn(t, cfg, b, ours)
+	return amqptest.New(t, theirs)
+}
+
+// serveConn serves one connection. ended tells why it ended.
+func serveConn(t testing.TB, cfg amqp.Config, b *broker, nc net.Conn) (s *amqp.Server, ended <-chan error) {
+	t.Helper()
+	s = amqp.NewServer(cfg, b)
+	done, served := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(served)
+		done <- s.Serve(t.Context(), nc, amqp.Transport{Loopback: true})
+	}()
+	t.Cleanup(func() {
+		_ = nc.Close()
+		<-served
+		b.links.Wait()
+	})
+	return s, done
 }

@@ -14,6 +14,9 @@ import (
 // linger is how long a connection waits for the peer's answer to a close.
 const linger = time.Second
 
+// maxDiscard is how many bytes are read of a peer that did something wrong.
+const maxDiscard = 1 << 20
+
 // Conn is a peer's connection. Its methods are safe for concurrent use.
 //
 // Two goroutines work for it: the one that called Server.Serve reads and calls
@@ -155,13 +158,13 @@ func (c *Conn) run() error {
 }
 
 // discard leaves the peer the time to read what it did wrong: who closes a
-// socket with unread bytes resets it.
+// socket with unread bytes resets it. Who never stops is reset all the same.
 func (c *Conn) discard() {
 	_ = c.nc.SetDeadline(time.Now().Add(linger))
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
-	_, _ = io.Copy(io.Discard, c.nc)
+	_, _ = io.CopyN(io.Discard, c.nc, maxDiscard)
 }
 
 // close begins the end from our side. It is called with mu held.

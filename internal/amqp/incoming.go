@@ -130,10 +130,7 @@ func (c *Conn) receive(channel uint16, p *wire.Transfer, payload []byte) (*Deliv
 	if err != nil || s.ending {
 		return nil, err
 	}
-	if err := s.countTransfer(); err != nil {
-		s.end(err)
-		return nil, nil
-	}
+	s.countTransfer()
 	l := s.links[p.Handle]
 	switch {
 	case l == nil:

@@ -302,9 +302,12 @@ func (l *Outgoing) receiverFlow(p *wire.Flow) {
 	}
 }
 
+// sendFlow says drain only of a drain that has ended: some clients take it for
+// that.
 func (l *Outgoing) sendFlow() {
-	f := l.flowFrame(l.sent, creditLeft(l.limit, l.sent))
-	f.Drain = l.drain
+	credit := creditLeft(l.limit, l.sent)
+	f := l.flowFrame(l.sent, credit)
+	f.Drain = l.drain && credit == 0
 	l.conn().queue(l.session.channel, f)
 }
 
