@@ -38,7 +38,7 @@ func (r *rig) tryReceive(c *azservicebus.Client, queue string) error {
 	return err
 }
 
-// B: a rule that may only listen cannot send, and the reverse; the other half
+// A rule that may only listen cannot send, and the reverse; the other half
 // works.
 func TestSDKRights(t *testing.T) {
 	t.Parallel()
@@ -67,7 +67,7 @@ func TestSDKRights(t *testing.T) {
 	r.must(rec.RenewMessageLock(r.ctx, m, nil))
 }
 
-// B: a signature that has expired, is by another key or another rule, or is for
+// A signature that has expired, is by another key or another rule, or is for
 // another queue.
 func TestSDKRefusedSignatures(t *testing.T) {
 	t.Parallel()
@@ -100,7 +100,7 @@ func TestSDKRefusedSignatures(t *testing.T) {
 	r.must(r.trySend(r.clientOf(signed("sb://"+r.addr, root.Name, root.Key, soon)), "orders"))
 }
 
-// B: an entity that is not there is CodeNotFound in less than 10 s.
+// An entity that is not there is CodeNotFound in less than 10 s.
 func TestSDKNotFound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -125,7 +125,7 @@ func TestSDKNotFound(t *testing.T) {
 	}
 }
 
-// B: any key is let in where that is asked for, but not what is malformed or
+// Any key is let in where that is asked for, but not what is malformed or
 // has expired; so is a token of another kind.
 func TestSDKAcceptAnyKey(t *testing.T) {
 	t.Parallel()
@@ -139,7 +139,7 @@ func TestSDKAcceptAnyKey(t *testing.T) {
 	r.code(r.trySend(r.clientOf(fmt.Sprintf("Endpoint=sb://%s;SharedAccessSignature=%s;UseDevelopmentEmulator=true", r.addr, "SharedAccessSignature nonsense")), "orders"), azservicebus.CodeUnauthorizedAccess)
 }
 
-// B: a token that is no signature is let in only where any key is.
+// A token that is no signature is let in only where any key is.
 func TestTokensOfOtherKinds(t *testing.T) {
 	t.Parallel()
 	for _, any := range []bool{false, true} {
@@ -159,7 +159,7 @@ func TestTokensOfOtherKinds(t *testing.T) {
 	}
 }
 
-// B: links whose token has expired are detached; a newer token prolongs them.
+// Links whose token has expired are detached; a newer token prolongs them.
 func TestLinksEndWithTheirToken(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -197,7 +197,7 @@ func TestLinksEndWithTheirToken(t *testing.T) {
 	r.must(err)
 }
 
-// B: a token's end is noticed without anybody's asking.
+// A token's end is noticed without anybody's asking.
 func TestTokenExpiresByItself(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -213,7 +213,7 @@ func TestTokenExpiresByItself(t *testing.T) {
 	r.condition(err, goamqp.ErrCondUnauthorizedAccess)
 }
 
-// B: without a valid token the connection is closed.
+// Without a valid token the connection is closed.
 func TestConnectionWithoutTokenIsClosed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *Options) { o.TokenTimeout = 200 * time.Millisecond })
@@ -233,7 +233,7 @@ func TestConnectionWithoutTokenIsClosed(t *testing.T) {
 	}
 }
 
-// B: a rule's name and key as a password; then no token is needed.
+// A rule's name and key as a password; then no token is needed.
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *Options) { o.TokenTimeout = 200 * time.Millisecond })
@@ -256,7 +256,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// B: PLAIN is not offered where others can listen, and EXTERNAL nowhere.
+// PLAIN is not offered where others can listen, and EXTERNAL nowhere.
 func TestMechanisms(t *testing.T) {
 	r := newRig(t)
 	for _, c := range []struct {

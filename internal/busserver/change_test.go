@@ -16,7 +16,7 @@ import (
 	"bellhop/internal/bus"
 )
 
-// B: a queue updated while it is used: clients attach again and go on.
+// A queue updated while it is used: clients attach again and go on.
 func TestSDKUpdateQueueWhileInUse(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -42,7 +42,7 @@ func (r *rig) links(queue string) (n int) {
 	return n
 }
 
-// B: senders and receivers of an updated queue get the service's condition.
+// Senders and receivers of an updated queue get the service's condition.
 func TestUpdateDetachesLinks(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -61,7 +61,7 @@ func TestUpdateDetachesLinks(t *testing.T) {
 	r.must(bystander.Send(r.ctx, goamqp.NewMessage(nil), nil))
 }
 
-// B: a queue that is deleted.
+// A queue that is deleted.
 func TestSDKDeleteQueueWhileInUse(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -83,7 +83,7 @@ func TestSDKDeleteQueueWhileInUse(t *testing.T) {
 	r.code(r.trySend(c, "orders"), azservicebus.CodeNotFound)
 }
 
-// B: a queue that is disabled, wholly or in part.
+// A queue that is disabled, wholly or in part.
 func TestSDKDisabledQueue(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -126,7 +126,7 @@ func TestSDKDisabledQueue(t *testing.T) {
 	}
 }
 
-// B: a full queue refuses, and takes again when there is room.
+// A full queue refuses, and takes again when there is room.
 func TestSDKFullQueue(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -143,7 +143,7 @@ func TestSDKFullQueue(t *testing.T) {
 	r.must(s.SendMessage(r.ctx, &azservicebus.Message{Body: body}, nil))
 }
 
-// B: sessions are refused in words, and not tried for ever.
+// Sessions are refused in words, and not tried for ever.
 func TestSDKSessionsAreRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -152,7 +152,7 @@ func TestSDKSessionsAreRefused(t *testing.T) {
 	r.says(err, "Sessions are not supported")
 }
 
-// C: a server that shuts down says so, and clients go elsewhere or come back.
+// A server that shuts down says so, and clients go elsewhere or come back.
 func TestShutdownClosesConnections(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -164,7 +164,7 @@ func TestShutdownClosesConnections(t *testing.T) {
 	r.condition(conn.Err(), goamqp.ErrCondConnectionForced)
 }
 
-// C: a bus that has failed takes nothing more, and says that it is its own
+// A bus that has failed takes nothing more, and says that it is its own
 // fault.
 func TestSDKBusThatIsClosed(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,7 @@ func (c *conn) attachEntity(a *amqp.Attach, n node) {
 		return
 	case l.fromClient:
 		in := a.AcceptIncoming(amqp.IncomingOptions{
-			Credit: sendCredit, MaxMessageSize: uint64(c.opts.MaxMessageBytes),
+			Credit: sendCredit, MaxMessageSize: uint64(c.opts.MaxMessageBytes), SettleFirst: true,
 			Deliver:  func(d *amqp.Delivery) { c.take(l, d) },
 			Detached: func(error) { c.remove(l) },
 		})

@@ -35,7 +35,7 @@ func (r *rig) sendMany(c *azservicebus.Client, queue string, n int) {
 	r.must(s.Close(r.ctx))
 }
 
-// B: first in, first out, by sequence number.
+// First in, first out, by sequence number.
 func TestSDKReceiveInOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -48,7 +48,7 @@ func TestSDKReceiveInOrder(t *testing.T) {
 	}
 }
 
-// B: an ended context is DeadlineExceeded, and the credit that was left on the
+// An ended context is DeadlineExceeded, and the credit that was left on the
 // link still gets a message.
 func TestSDKReceiveCancelled(t *testing.T) {
 	t.Parallel()
@@ -69,7 +69,7 @@ func TestSDKReceiveCancelled(t *testing.T) {
 	}
 }
 
-// B: messages that come while nobody asks are released, and none is lost or
+// Messages that come while nobody asks are released, and none is lost or
 // counted as delivered.
 func TestSDKReleaserLosesNothing(t *testing.T) {
 	t.Parallel()
@@ -99,7 +99,7 @@ func TestSDKReleaserLosesNothing(t *testing.T) {
 	r.counts("orders", bus.Counts{})
 }
 
-// B: received and deleted: gone from the queue, and what had come before the
+// Received and deleted: gone from the queue, and what had come before the
 // receiver was closed can still be had.
 func TestSDKReceiveAndDelete(t *testing.T) {
 	t.Parallel()
@@ -156,7 +156,7 @@ func (r *rig) await(happened func() bool) {
 	}
 }
 
-// B: several receivers share a queue; no message goes to two.
+// Several receivers share a queue; no message goes to two.
 func TestSDKCompetingReceivers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -198,7 +198,7 @@ func TestSDKCompetingReceivers(t *testing.T) {
 	r.counts("orders", bus.Counts{})
 }
 
-// B: peeking goes on where it was, from a number, over gaps, and ends.
+// Peeking goes on where it was, from a number, over gaps, and ends.
 func TestSDKPeek(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -246,7 +246,7 @@ func TestSDKPeek(t *testing.T) {
 	}
 }
 
-// B: a peek is bounded by the bytes of its answer, and goes on from there.
+// A peek is bounded by the bytes of its answer, and goes on from there.
 func TestSDKPeekIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -267,7 +267,7 @@ func TestSDKPeekIsBounded(t *testing.T) {
 	}
 }
 
-// B: scheduled messages come when they are due, under a new number, and can be
+// Scheduled messages come when they are due, under a new number, and can be
 // cancelled before.
 func TestSDKScheduleAndCancel(t *testing.T) {
 	t.Parallel()
@@ -308,7 +308,7 @@ func TestSDKScheduleAndCancel(t *testing.T) {
 	}
 }
 
-// B: what expires is gone, or a dead letter.
+// What expires is gone, or a dead letter.
 func TestSDKExpiry(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -54,7 +54,7 @@ func (c *conn) attachRequests(a *amqp.Attach, n node) {
 	}
 	session := a.Session()
 	in := a.AcceptIncoming(amqp.IncomingOptions{
-		Credit: requestCredit, MaxMessageSize: uint64(c.opts.MaxMessageBytes),
+		Credit: requestCredit, MaxMessageSize: uint64(c.opts.MaxMessageBytes), SettleFirst: true,
 		Deliver:  func(d *amqp.Delivery) { c.work.Go(func() { c.answer(session, n, d) }) },
 		Detached: func(error) { c.remove(l) },
 	})

@@ -15,7 +15,7 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// B: ids generated.
+// Ids generated.
 func TestSDKSendGivesAnIDToMessagesWithoutOne(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -29,7 +29,7 @@ func TestSDKSendGivesAnIDToMessagesWithoutOne(t *testing.T) {
 	}
 }
 
-// B: batch of 2.
+// Batch of 2.
 func TestSDKSendBatchOfTwo(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -47,7 +47,7 @@ func TestSDKSendBatchOfTwo(t *testing.T) {
 	}
 }
 
-// B: a batch is taken as a whole or not at all.
+// A batch is taken as a whole or not at all.
 func TestSDKSendBatchIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -63,7 +63,7 @@ func TestSDKSendBatchIsAllOrNothing(t *testing.T) {
 	r.counts("small", bus.Counts{})
 }
 
-// B: properties.
+// Properties.
 func TestSDKMessagePropertiesRoundTrip(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -106,7 +106,7 @@ func clearHidden(m *azservicebus.ReceivedMessage) {
 	*m = bare
 }
 
-// B: all AMQP scalar types.
+// All AMQP scalar types.
 func TestSDKScalarTypesRoundTrip(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -145,7 +145,7 @@ func without(m map[string]any, names ...string) map[string]any {
 	return all
 }
 
-// B: value and sequence bodies, several data sections, annotations, footer.
+// Value and sequence bodies, several data sections, annotations, footer.
 func TestSDKBodiesAndAnnotationsRoundTrip(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -189,7 +189,7 @@ func TestSDKBodiesAndAnnotationsRoundTrip(t *testing.T) {
 	}
 }
 
-// B: nothing about expiry is added when nobody has set any.
+// Nothing about expiry is added when nobody has set any.
 func TestSDKMessageWithoutTimeToLive(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -208,7 +208,7 @@ func TestSDKMessageWithoutTimeToLive(t *testing.T) {
 	}
 }
 
-// B: too big is refused in the client, and the largest that it sends is taken.
+// Too big is refused in the client, and the largest that it sends is taken.
 func TestSDKMessageTooBig(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -225,7 +225,7 @@ func TestSDKMessageTooBig(t *testing.T) {
 	}
 }
 
-// B: duplicates within the window are taken and dropped.
+// Duplicates within the window are taken and dropped.
 func TestSDKDuplicateIsTakenAndDropped(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -237,7 +237,7 @@ func TestSDKDuplicateIsTakenAndDropped(t *testing.T) {
 	r.counts("once", bus.Counts{Active: 1})
 }
 
-// B: what is sent on the wire is typed for receivers in the process, and the
+// What is sent on the wire is typed for receivers in the process, and the
 // reverse.
 func TestSDKAndTheProcessSeeTheSameMessage(t *testing.T) {
 	t.Parallel()

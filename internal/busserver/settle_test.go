@@ -40,7 +40,7 @@ func settlings() []settling {
 	}
 }
 
-// B: all four on the link, each with its properties.
+// All four on the link, each with its properties.
 func TestSDKSettleOnTheLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -79,7 +79,7 @@ func TestSDKSettleOnTheLink(t *testing.T) {
 	}
 }
 
-// B: by $management when the link is lost, and when the connection is.
+// By $management when the link is lost, and when the connection is.
 func TestSDKSettleAfterTheLinkIsLost(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(*rig) int{
@@ -107,7 +107,7 @@ func TestSDKSettleAfterTheLinkIsLost(t *testing.T) {
 	}
 }
 
-// B: with nothing but the lock token, on another receiver, after a renewal.
+// With nothing but the lock token, on another receiver, after a renewal.
 func TestSDKSettleWithOnlyTheLockToken(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -131,7 +131,7 @@ func TestSDKSettleWithOnlyTheLockToken(t *testing.T) {
 	}
 }
 
-// B: the count goes from 1 to 2, and to the dead letters at the maximum.
+// The count goes from 1 to 2, and to the dead letters at the maximum.
 func TestSDKAbandonRaisesTheDeliveryCount(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -152,7 +152,7 @@ func TestSDKAbandonRaisesTheDeliveryCount(t *testing.T) {
 	}
 }
 
-// B: reason and description of a dead letter; a dead letter abandoned keeps its
+// Reason and description of a dead letter; a dead letter abandoned keeps its
 // count and can be completed.
 func TestSDKDeadLetter(t *testing.T) {
 	t.Parallel()
@@ -182,7 +182,7 @@ func TestSDKDeadLetter(t *testing.T) {
 	r.counts("orders", bus.Counts{DeadLetter: 1})
 }
 
-// B: settling after the lock has ended, by time and by fault: lock lost, and no
+// Settling after the lock has ended, by time and by fault: lock lost, and no
 // retry.
 func TestSDKSettleAfterExpiryIsLockLost(t *testing.T) {
 	t.Parallel()
@@ -208,7 +208,7 @@ func TestSDKSettleAfterExpiryIsLockLost(t *testing.T) {
 	}
 }
 
-// B: locks live on when the receiver is closed.
+// Locks live on when the receiver is closed.
 func TestSDKLocksSurviveTheirLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -225,7 +225,7 @@ func TestSDKLocksSurviveTheirLink(t *testing.T) {
 	r.counts("orders", bus.Counts{Active: 1})
 }
 
-// B: deferred messages: receive, complete, abandon, defer, dead-letter, renew.
+// Deferred messages: receive, complete, abandon, defer, dead-letter, renew.
 func TestSDKDeferred(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -269,7 +269,7 @@ func TestSDKDeferred(t *testing.T) {
 	}
 }
 
-// B: deferred messages of a receiver that deletes.
+// Deferred messages of a receiver that deletes.
 func TestSDKDeferredReceiveAndDelete(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -290,7 +290,7 @@ func TestSDKDeferredReceiveAndDelete(t *testing.T) {
 	r.counts("orders", bus.Counts{})
 }
 
-// B: many settled at once from many goroutines, each confirmed.
+// Many settled at once from many goroutines, each confirmed.
 func TestSDKSettleManyAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
