@@ -15,10 +15,15 @@ type IncomingOptions struct {
 	Credit uint32
 
 	// MaxMessageSize is the size of the largest message, in bytes. It is told to
-	// the peer; a larger one detaches the link with
-	// amqp:link:message-size-exceeded as soon as that is clear. Default: no
-	// limit but Config.ConnBytes.
+	// the peer. A larger one is rejected with amqp:link:message-size-exceeded
+	// when its last transfer has come; one that the peer has settled detaches
+	// the link with that. Default: no limit but Config.ConnBytes.
 	MaxMessageSize uint64
+
+	// SettleFirst settles each delivery when its state is told, even if the peer
+	// asked to be told before it settles (rcv-settle-mode second): some ask for
+	// that and then wait for our settling for ever. Default: as the peer asked.
+	SettleFirst bool
 
 	// Properties of our attach; nil: none.
 	Properties wire.Map
@@ -48,6 +53,7 @@ type Incoming struct {
 	deliver func(*Delivery)
 	credit  uint32
 	max     uint64
+	first   bool // IncomingOptions.SettleFirst
 	second  bool // the peer settles last
 
 	count     uint32 // delivery-count
@@ -78,6 +84,7 @@ type Delivery struct {
 	id      uint32
 	size    int64 // what it counts
 	ignored bool  // nobody gets it
+	large   bool  // too large, and its bytes are dropped
 	second  bool  // the sender settles last
 	done    bool  // guarded by the connection's mu
 }
@@ -102,7 +109,7 @@ func (d *Delivery) Settle(state wire.DeliveryState) {
 	l.unsettled--
 	if l.state == linkAttached {
 		if !d.Settled {
-			l.session.confirm(wire.RoleReceiver, d.id, state, !d.second)
+			l.session.confirm(wire.RoleReceiver, d.id, state, l.first || !d.second)
 		}
 		l.topUp()
 	}
@@ -160,9 +167,9 @@ func (l *Incoming) receive(p *wire.Transfer, payload []byte) *Delivery {
 	switch {
 	case p.Aborted:
 		d.ignored = true
-	case d.ignored:
-	case !l.fits(len(d.Message) + len(payload)):
-		return nil
+	case d.ignored || d.large:
+	case l.max > 0 && uint64(len(d.Message)+len(payload)) > l.max:
+		d.large, d.Message = true, nil
 	case d.Message == nil:
 		d.Message = slices.Clone(payload)
 	default:
@@ -233,15 +240,6 @@ func (d *Delivery) continues(p *wire.Transfer) *wire.Error {
 	return nil
 }
 
-// fits tells whether a message may be so large, and detaches the link when not.
-func (l *Incoming) fits(size int) bool {
-	if l.max > 0 && uint64(size) > l.max {
-		l.end(failure(wire.ConditionMessageSizeExceeded, "a message has %d bytes at most on this link", l.max))
-		return false
-	}
-	return true
-}
-
 // countPartial counts the bytes of a delivery of which more is to come.
 func (l *Incoming) countPartial() {
 	c := l.conn()
@@ -259,15 +257,31 @@ func (l *Incoming) countPartial() {
 func (l *Incoming) complete() *Delivery {
 	d, c := l.partial, l.conn()
 	l.dropPartial()
-	if d.ignored {
+	if d.ignored || d.large {
 		l.unsettled--
-		l.topUp()
+		l.decline(d)
 		return nil
 	}
 	d.size = weight(len(d.Message))
 	c.unsettled += d.size
 	c.server.budget.add(d.size)
 	return d
+}
+
+// decline has done with a delivery that nobody gets. One that is too large is
+// rejected and not, as the specification has it, a reason to detach the link
+// (part 2, 2.7.3): senders wait for its outcome, some for a minute, and are told
+// nothing when the link goes.
+func (l *Incoming) decline(d *Delivery) {
+	if d.large && !d.ignored {
+		err := failure(wire.ConditionMessageSizeExceeded, "a message has %d bytes at most on this link", l.max)
+		if d.Settled {
+			l.end(err)
+			return
+		}
+		l.session.confirm(wire.RoleReceiver, d.id, &wire.Rejected{Error: err}, true)
+	}
+	l.topUp()
 }
 
 func (l *Incoming) dropPartial() {
@@ -278,7 +292,7 @@ func (l *Incoming) dropPartial() {
 
 // take is called with mu held when the link is accepted.
 func (l *Incoming) take(o IncomingOptions) {
-	l.deliver, l.credit, l.max = o.Deliver, o.Credit, o.MaxMessageSize
+	l.deliver, l.credit, l.max, l.first = o.Deliver, o.Credit, o.MaxMessageSize, o.SettleFirst
 	if l.credit == 0 {
 		l.credit = defaultCredit
 	}

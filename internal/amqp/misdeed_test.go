@@ -159,11 +159,13 @@ func TestSessionIsEndedFor(t *testing.T) {
 }
 
 func TestLinkIsDetachedFor(t *testing.T) {
+	settled := amqptest.First(0, 7)
+	settled.Settled = wire.Some(true)
 	transactional := amqptest.First(0, 7)
 	transactional.State = &wire.TransactionalState{TxnID: []byte{1}}
 	skips := &wire.Flow{NextIncomingID: wire.Some[uint32](0), Handle: wire.Some[uint32](0), DeliveryCount: wire.Some[uint32](5)}
 	for _, m := range []misdeed{
-		{name: "a message that is too large", writes: encode(t, amqptest.First(0, 7), 1001), condition: wire.ConditionMessageSizeExceeded},
+		{name: "a message that is settled and too large", writes: encode(t, settled, 1001), condition: wire.ConditionMessageSizeExceeded},
 		{name: "a message within a transaction", does: []wire.Performative{transactional}, condition: wire.ConditionNotImplemented},
 		{name: "a delivery-count beyond the credit", does: []wire.Performative{skips}, condition: wire.ConditionTransferLimitExceeded},
 	} {

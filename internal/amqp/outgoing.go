@@ -172,7 +172,8 @@ func (l *Outgoing) withdraw() {
 }
 
 // Send queues a message, which must not be changed afterwards. It does not
-// block. ErrWithdrawn means that the demand has been withdrawn, ErrDetached
+// block. What was settled before on links of the session is told before.
+// ErrWithdrawn means that the demand has been withdrawn, ErrDetached
 // that the link has ended; in either case the message is not sent.
 func (l *Outgoing) Send(m OutMessage) error {
 	if n := len(m.Tag); n == 0 || n > wire.MaxDeliveryTag {
@@ -193,6 +194,7 @@ func (l *Outgoing) Send(m OutMessage) error {
 	}
 	l.typical = max(len(m.Message), l.typical-l.typical/8)
 	c.held += len(m.Message)
+	l.session.flushConfirmation(wire.RoleReceiver) // uAMQP crashes when an answer overtakes its request's outcome
 	l.session.pending.push(sending{link: l, message: m, rest: m.Message})
 	l.session.pump()
 	if l.drain && l.count == l.limit {

@@ -224,3 +224,100 @@ func settleInGroups(deliveries []*amqp.Delivery) {
 	settle(&wire.Rejected{}, 8)
 	settle(&wire.Accepted{}, 9)
 }
+
+// TestTooLarge proves that a message which is too large is rejected when it is
+// whole, in however many frames it comes, and that its credit comes back.
+func TestTooLarge(t *testing.T) {
+	b, p, other := harness(t, amqp.Config{}) // 1000 bytes, and a credit of 4
+	p.Send(0, &wire.Detach{Handle: 1, Closed: true})
+	for id := range uint32(20) {
+		first := amqptest.First(0, id)
+		if id%2 == 0 {
+			p.Write(encode(t, first, 1001))
+		} else {
+			first.More = true
+			p.Write(encode(t, first, 900))
+			p.Write(encode(t, &wire.Transfer{More: true}, 900))
+			p.Write(encode(t, &wire.Transfer{More: true}, 900))
+			p.Write(encode(t, &wire.Transfer{}, 900))
+		}
+		d := amqptest.Await[*wire.Disposition](p)
+		state, rejected := d.State.(*wire.Rejected)
+		if d.First != id || d.Last.Present || !d.Settled || !rejected || state.Error.Condition != wire.ConditionMessageSizeExceeded {
+			t.Fatalf("delivery %d: got %+v, want it rejected and settled", id, d)
+		}
+	}
+	if n := b.waiting("q"); n != 0 {
+		t.Errorf("%d messages have come, want none", n)
+	}
+	other.check(t)
+}
+
+// TestSettleFirst proves that deliveries are settled when their state is told,
+// although the sender asked to be told before.
+func TestSettleFirst(t *testing.T) {
+	b := newBroker()
+	b.incoming.SettleFirst = true
+	_, address := serve(t, amqp.Config{}, b)
+	p := amqptest.Dial(t, address)
+	p.Open("peer")
+	p.Begin(0)
+	second := wire.Some(wire.ReceiverSecond)
+	p.Send(0, &wire.Attach{Name: "x", ReceiverSettleMode: second, Target: &wire.Target{Address: wire.Some("q")}})
+	if a := amqptest.Expect[*wire.Attach](p); a.ReceiverSettleMode != second {
+		t.Fatalf("got %+v, want the mode that was asked for", a)
+	}
+	amqptest.Expect[*wire.Flow](p)
+	p.Message(0, 0, 0, []byte("x"))
+	if d := amqptest.Expect[*wire.Disposition](p); !d.Settled || !isAccepted(d.State) {
+		t.Errorf("got %+v, want accepted and settled", d)
+	}
+}
+
+// answering is a broker that answers each delivery as soon as it has settled it.
+type answering struct {
+	*broker
+	answers *amqp.Outgoing
+}
+
+func (a *answering) Attach(at *amqp.Attach) {
+	if at.FromClient() {
+		a.broker.Attach(at)
+		return
+	}
+	a.answers = at.AcceptOutgoing(amqp.OutgoingOptions{Dispose: a.dispose})
+}
+
+func (a *answering) answer(d *amqp.Delivery) {
+	d.Settle(&wire.Accepted{})
+	_ = a.answers.Send(amqp.OutMessage{Tag: d.Tag, Message: d.Message, Settled: true})
+}
+
+// TestOutcomesLeaveBeforeAnswers proves that what is settled before something is
+// sent in its session is told before that.
+func TestOutcomesLeaveBeforeAnswers(t *testing.T) {
+	b := &answering{broker: newBroker()}
+	b.hold = b.answer
+	_, address := serve(t, amqp.Config{}, b)
+	p := amqptest.Dial(t, address)
+	p.Open("peer")
+	p.Begin(0)
+	const n = 100
+	p.Receiver(0, 1, "in", "q", n)
+	p.Sender(0, 0, "out", "q")
+	var requests []wire.Performative
+	for id := range uint32(n) {
+		requests = append(requests, amqptest.First(0, id))
+	}
+	p.Send(0, requests...)
+	for settled, answers := uint32(0), uint32(0); answers < n; {
+		switch next := p.Next().(type) {
+		case *wire.Disposition:
+			settled += next.Last.Or(next.First) - next.First + 1
+		case *wire.Transfer:
+			if answers++; answers > settled {
+				t.Fatalf("answer %d has come after %d outcomes", answers, settled)
+			}
+		}
+	}
+}
