@@ -2,6 +2,7 @@ package amqp
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,19 +31,37 @@ func (c *Conn) handshake() (*wire.Reader, error) {
 		return nil, fmt.Errorf("limit handshake: %w", err)
 	}
 	src := bufio.NewReaderSize(&idleReader{c: c}, readAhead)
-	if err := c.authenticate(wire.NewReader(src, wire.MinMaxFrameSize)); err != nil {
+	if err := c.letIn(src); err != nil {
 		return nil, err
 	}
 	// A Reader takes a bufio.Reader as it is, with what that has read ahead.
 	r := wire.NewReader(src, c.server.cfg.MaxFrameSize)
-	if err := c.expectHeader(r, wire.ProtocolAMQP); err != nil {
-		return nil, err
-	}
 	open, err := c.readOpen(r)
 	if err != nil {
 		return nil, c.refuseOpen(err)
 	}
 	return r, c.accept(open)
+}
+
+// mechanismAnonymous is how a peer comes in that has nothing to show.
+const mechanismAnonymous wire.Symbol = "ANONYMOUS"
+
+// letIn leads up to both headers of AMQP. A peer that leaves SASL out is
+// anonymous, where such are let in: Azure's JavaScript client does so when it
+// has a signature and no key.
+func (c *Conn) letIn(src *bufio.Reader) error {
+	r := wire.NewReader(src, wire.MinMaxFrameSize)
+	bare := wire.HeaderOf(wire.ProtocolAMQP).Append(nil)
+	first, _ := src.Peek(len(bare)) // what is wrong shows when it is read
+	if bytes.Equal(first, bare) && slices.Contains(c.server.handler.Mechanisms(c.transport), mechanismAnonymous) {
+		c.known = true
+		if err := c.server.handler.Authenticate(c, mechanismAnonymous, nil, ""); err != nil {
+			return fmt.Errorf("%w: authenticate: %w", errRefused, err)
+		}
+	} else if err := c.authenticate(r); err != nil {
+		return err
+	}
+	return c.expectHeader(r, wire.ProtocolAMQP)
 }
 
 // expectHeader reads a protocol header and answers it with ours, which is all

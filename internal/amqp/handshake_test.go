@@ -26,14 +26,13 @@ func sasl(t *testing.T, body wire.SASL) []byte {
 	return b
 }
 
-// TestProtocolHeaders proves that who speaks something else, or AMQP without
-// SASL, is told the header of what it should speak, and let go.
+// TestProtocolHeaders proves that who speaks something else is told the header
+// of what it should speak, and let go.
 func TestProtocolHeaders(t *testing.T) {
 	for name, header := range map[string][]byte{
-		"AMQP without SASL": wire.HeaderOf(wire.ProtocolAMQP).Append(nil),
-		"TLS":               wire.HeaderOf(wire.ProtocolTLS).Append(nil),
-		"another version":   {'A', 'M', 'Q', 'P', 3, 0, 9, 1},
-		"another protocol":  []byte("GET / HTTP/1.1\r\n\r\n"),
+		"TLS":              wire.HeaderOf(wire.ProtocolTLS).Append(nil),
+		"another version":  {'A', 'M', 'Q', 'P', 3, 0, 9, 1},
+		"another protocol": []byte("GET / HTTP/1.1\r\n\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, address := serve(t, amqp.Config{}, newBroker())
@@ -57,6 +56,18 @@ func TestProtocolHeaders(t *testing.T) {
 		p.ExpectHeader(wire.ProtocolAMQP)
 		p.ExpectEOF()
 	})
+}
+
+// TestWithoutSASL proves that a peer without SASL is anonymous.
+func TestWithoutSASL(t *testing.T) {
+	_, address := serve(t, amqp.Config{}, newBroker())
+	p := amqptest.Dial(t, address)
+	p.Write(wire.HeaderOf(wire.ProtocolAMQP).Append(nil))
+	p.ExpectHeader(wire.ProtocolAMQP)
+	p.Send(0, &wire.Open{ContainerID: "bare"})
+	amqptest.Expect[*wire.Open](p)
+	p.Begin(0)
+	p.Sender(0, 0, "s", "q")
 }
 
 func TestSASL(t *testing.T) {
