@@ -39,28 +39,51 @@ func (c *clock) advance(d time.Duration) {
 // broker is a bus under test that can be opened again.
 type broker struct {
 	*bus.Bus
-	tb    testing.TB
-	path  string
-	clock *clock
+	tb     testing.TB
+	path   string // empty: in memory
+	clock  *clock
+	change func(*bus.Options) // what a test wants otherwise, may be nil
 }
 
-// open opens a bus with one queue, "q".
+// open opens a bus on disk with one queue, "q".
 func open(tb testing.TB, settings bus.Settings) *broker {
 	tb.Helper()
-	b := &broker{tb: tb, path: filepath.Join(tb.TempDir(), "bus.db"), clock: newClock()}
-	b.start()
-	tb.Cleanup(b.stop)
-	if err := b.CreateQueue(tb.Context(), "q", settings); err != nil {
-		tb.Fatal(err)
-	}
+	return openWith(tb, settings, nil)
+}
+
+func openWith(tb testing.TB, settings bus.Settings, change func(*bus.Options)) *broker {
+	tb.Helper()
+	b := &broker{tb: tb, path: filepath.Join(tb.TempDir(), "bus.db"), clock: newClock(), change: change}
+	b.begin(settings)
 	return b
+}
+
+// everywhere runs a test of what a bus on disk and one in memory have in common.
+func everywhere(t *testing.T, settings bus.Settings, test func(t *testing.T, b *broker)) {
+	t.Helper()
+	t.Run("disk", func(t *testing.T) { test(t, open(t, settings)) })
+	t.Run("memory", func(t *testing.T) {
+		b := &broker{tb: t, clock: newClock()}
+		b.begin(settings)
+		test(t, b)
+	})
+}
+
+func (b *broker) begin(settings bus.Settings) {
+	b.tb.Helper()
+	b.start()
+	b.tb.Cleanup(b.stop)
+	b.must(b.CreateQueue(b.tb.Context(), "q", settings))
 }
 
 func (b *broker) start() {
 	b.tb.Helper()
+	opts := bus.Options{Path: b.path, InMemory: b.path == "", Durability: sqlitedb.Off, Now: b.clock.Now}
+	if b.change != nil {
+		b.change(&opts)
+	}
 	var err error
-	b.Bus, err = bus.Open(bus.Options{Path: b.path, Durability: sqlitedb.Off, Now: b.clock.Now})
-	if err != nil {
+	if b.Bus, err = bus.Open(opts); err != nil {
 		b.tb.Fatal(err)
 	}
 }
@@ -84,6 +107,13 @@ func (b *broker) pass(d time.Duration) {
 	if err := b.Tick(b.tb.Context()); err != nil {
 		b.tb.Fatal(err)
 	}
+}
+
+// startSettle settles many at once and waits for what becomes of each.
+func (b *broker) startSettle(settlements ...bus.Settlement) []error {
+	done := make(chan []error, 1)
+	b.StartSettle(settlements, func(errs []error) { done <- errs })
+	return <-done
 }
 
 func text(s string) bus.Message {
@@ -165,59 +195,61 @@ func (b *broker) wants(err, want error) {
 const dead = "q" + bus.DeadLetterSuffix
 
 func TestSendReceiveComplete(t *testing.T) {
-	b := open(t, bus.Settings{})
-	ctx := t.Context()
-	b.send("a", "b", "c")
-	b.counts(bus.Counts{Active: 3})
-	first := b.one("q", "a", 0)
-	rest := b.receive("Q", 10)
-	if len(rest) != 2 || rest[0].MessageID != "b" || string(rest[1].Body.Bytes) != "c" {
-		t.Fatalf("received %v", ids(rest))
-	}
-	b.must(b.Complete(ctx, first.LockToken))
-	b.wants(b.Complete(ctx, first.LockToken), bus.ErrLockLost)
-	b.must(b.Abandon(ctx, rest[0].LockToken, nil))
-	b.counts(bus.Counts{Active: 2})
-	again := b.one("q", "b", 1)
-	b.must(b.Complete(ctx, again.LockToken))
-	b.must(b.Complete(ctx, rest[1].LockToken))
-	b.none("q")
-	b.counts(bus.Counts{})
+	everywhere(t, bus.Settings{}, func(t *testing.T, b *broker) {
+		ctx := t.Context()
+		b.send("a", "b", "c")
+		b.counts(bus.Counts{Active: 3})
+		first := b.one("q", "a", 0)
+		rest := b.receive("Q", 10)
+		if len(rest) != 2 || rest[0].MessageID != "b" || string(rest[1].Body.Bytes) != "c" {
+			t.Fatalf("received %v", ids(rest))
+		}
+		b.must(b.Complete(ctx, first.LockToken))
+		b.wants(b.Complete(ctx, first.LockToken), bus.ErrLockLost)
+		b.must(b.Abandon(ctx, rest[0].LockToken, nil))
+		b.counts(bus.Counts{Active: 2})
+		again := b.one("q", "b", 1)
+		b.must(b.Complete(ctx, again.LockToken))
+		b.must(b.Complete(ctx, rest[1].LockToken))
+		b.none("q")
+		b.counts(bus.Counts{})
+	})
 }
 
 // A long wait is woken by a send, and the send's own commit serves it.
 func TestWaitIsWoken(t *testing.T) {
-	b := open(t, bus.Settings{})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var group sync.WaitGroup
-	defer group.Wait()
-	got := make(chan string, 3)
-	for range 3 {
-		group.Go(func() {
-			all, err := b.Receive(ctx, "q", bus.ReceiveOptions{})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			got <- all[0].MessageID
-		})
-	}
-	seen := map[string]bool{}
-	for _, id := range []string{"a", "b", "c"} {
-		b.send(id)
-	}
-	for range 3 {
-		select {
-		case id := <-got:
-			seen[id] = true
-		case <-ctx.Done():
-			t.Fatal("a waiting receiver was not served")
+	everywhere(t, bus.Settings{}, func(t *testing.T, b *broker) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var group sync.WaitGroup
+		defer group.Wait()
+		got := make(chan string, 3)
+		for range 3 {
+			group.Go(func() {
+				all, err := b.Receive(ctx, "q", bus.ReceiveOptions{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got <- all[0].MessageID
+			})
 		}
-	}
-	if len(seen) != 3 {
-		t.Errorf("received %v", seen)
-	}
+		seen := map[string]bool{}
+		for _, id := range []string{"a", "b", "c"} {
+			b.send(id)
+		}
+		for range 3 {
+			select {
+			case id := <-got:
+				seen[id] = true
+			case <-ctx.Done():
+				t.Fatal("a waiting receiver was not served")
+			}
+		}
+		if len(seen) != 3 {
+			t.Errorf("received %v", seen)
+		}
+	})
 }
 
 // C1.5: each opening counts the deliveries that were held.

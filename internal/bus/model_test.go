@@ -7,12 +7,15 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"bellhop/internal/bus"
 
 	"pgregory.net/rapid"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 )
 
 // item is a message as the model knows it.
@@ -24,9 +27,9 @@ type item struct {
 	count    int
 	ttl      time.Duration
 	enqueued time.Time
-	expires  time.Time // zero: never
-	reason   string
-	note     string // set by the latest settlement with properties
+	expires  time.Time      // zero: never
+	sent     bus.Properties // as they were sent
+	amended  bus.Properties // set since
 
 	held  bool
 	token bus.LockToken
@@ -63,6 +66,7 @@ type model struct {
 	*broker
 	rt         *rapid.T
 	settings   bus.Settings
+	status     bus.Status
 	main, dead *box
 	seen       map[string]time.Time
 	tokens     []bus.LockToken // every one ever given, with some that never were
@@ -87,13 +91,22 @@ func (m *model) expiry(ttl time.Duration) time.Time {
 	return m.now().Add(ttl)
 }
 
-func (m *model) bury(it *item, reason string) {
+func (m *model) bury(it *item, reason, description string) {
 	delete(m.main.items, it.seq)
 	it.origin, it.state, it.held = it.seq, bus.Active, false
-	if reason != "" {
-		it.reason = reason
+	set := bus.Properties{bus.DeadLetterReason: reason}
+	if description != "" {
+		set[bus.DeadLetterErrorDescription] = description
 	}
+	it.amend(set)
 	m.dead.put(it)
+}
+
+func (it *item) amend(set bus.Properties) {
+	if it.amended == nil && len(set) > 0 {
+		it.amended = bus.Properties{}
+	}
+	maps.Copy(it.amended, set)
 }
 
 // giveBack is the end of a hold that counts.
@@ -104,7 +117,7 @@ func (m *model) giveBack(b *box, it *item) {
 	}
 	it.count++
 	if it.count >= m.settings.MaxDeliveryCount {
-		m.bury(it, bus.ReasonMaxDeliveryCount)
+		m.bury(it, bus.ReasonMaxDeliveryCount, fmt.Sprintf("The message was delivered %d times without being completed.", it.count))
 	}
 }
 
@@ -128,7 +141,7 @@ func (m *model) settle() {
 			it.state, it.enqueued, it.expires = bus.Active, m.now(), m.expiry(it.ttl)
 			m.main.put(it)
 		case m.settings.DeadLetterOnExpiration:
-			m.bury(it, bus.ReasonExpired)
+			m.bury(it, bus.ReasonExpired, "The message expired and was dead lettered.")
 		default:
 			delete(m.main.items, it.seq)
 		}
@@ -150,15 +163,35 @@ func (m *model) send(t *rapid.T) {
 	var want []int64
 	for range rapid.IntRange(1, 3).Draw(t, "messages") {
 		msg := text(rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "id"))
+		if note := rapid.SampledFrom([]string{"", "sent"}).Draw(t, "note"); note != "" {
+			msg.Properties = bus.Properties{"note": note, "kept": int32(1)}
+		}
 		msg.TTL = rapid.SampledFrom([]time.Duration{0, 0, 4 * time.Second, time.Minute}).Draw(t, "ttl")
 		delay := rapid.SampledFrom([]time.Duration{0, 0, -time.Second, 3 * time.Second, 30 * time.Second}).Draw(t, "delay")
 		if delay != 0 {
 			msg.ScheduledEnqueueTime = m.now().Add(delay)
 		}
 		messages = append(messages, msg)
-		want = append(want, m.sent(msg, delay))
+		if m.sends() {
+			want = append(want, m.sent(msg, delay))
+		}
 	}
-	got, err := m.Send(m.tb.Context(), "q", messages...)
+	var got []int64
+	var err error
+	if rapid.Bool().Draw(t, "start") {
+		done := make(chan struct{})
+		m.StartSend("q", messages, func(seqs []int64, failure error) {
+			got, err = seqs, failure
+			close(done)
+		})
+		<-done
+	} else {
+		got, err = m.Send(m.tb.Context(), "q", messages...)
+	}
+	if !m.sends() {
+		m.check(errors.Is(err, bus.ErrDisabled), "sent while disabled: %v", err)
+		return
+	}
 	m.check(err == nil, "send: %v", err)
 	m.check(slices.Equal(got, want), "sent as %v, want %v", got, want)
 }
@@ -170,7 +203,7 @@ func (m *model) sent(msg bus.Message, delay time.Duration) int64 {
 		}
 		m.seen[msg.MessageID] = m.now()
 	}
-	it := &item{id: msg.MessageID, ttl: msg.TTL, enqueued: m.now()}
+	it := &item{id: msg.MessageID, sent: msg.Properties, ttl: msg.TTL, enqueued: m.now()}
 	if delay > 0 {
 		it.state, it.enqueued = bus.Scheduled, m.now().Add(delay)
 	} else {
@@ -188,6 +221,10 @@ func (m *model) receive(t *rapid.T) {
 	b := m.box(t)
 	opts := bus.ReceiveOptions{Limit: rapid.IntRange(1, 3).Draw(t, "limit"), NoWait: true, Delete: rapid.IntRange(0, 4).Draw(t, "delete") == 0}
 	got, err := m.Receive(m.tb.Context(), b.name, opts)
+	if !m.receives() {
+		m.check(errors.Is(err, bus.ErrDisabled), "received while disabled: %v", err)
+		return
+	}
 	m.check(err == nil, "receive: %v", err)
 	want := b.inOrder(func(it *item) bool { return it.state == bus.Active && !it.held })
 	m.took(b, got, want[:min(len(want), opts.Limit)], opts.Delete)
@@ -210,11 +247,15 @@ func (m *model) took(b *box, got []bus.Received, want []*item, remove bool) {
 }
 
 func (m *model) same(got bus.Received, it *item) {
-	reason, _ := got.Properties[bus.DeadLetterReason].(string)
-	note, _ := got.Properties["note"].(string)
-	g := fmt.Sprintln(got.SequenceNumber, got.EnqueuedSequenceNumber, got.MessageID, string(got.Body.Bytes), got.State, got.DeliveryCount,
-		got.EnqueuedTime.UnixMilli(), got.ExpiresAt.UnixMilli(), reason, note)
-	w := fmt.Sprintln(it.seq, it.origin, it.id, string(got.Body.Bytes), it.state, it.count, it.enqueued.UnixMilli(), it.expires.UnixMilli(), it.reason, it.note)
+	properties := maps.Clone(it.sent)
+	if properties == nil && it.amended != nil {
+		properties = bus.Properties{}
+	}
+	maps.Copy(properties, it.amended)
+	g := fmt.Sprintf("%d %d %s %s %d %d %d %d %#v %#v\n", got.SequenceNumber, got.EnqueuedSequenceNumber, got.MessageID, got.Body.Bytes, got.State,
+		got.DeliveryCount, got.EnqueuedTime.UnixMilli(), got.ExpiresAt.UnixMilli(), got.Properties, got.Amended)
+	w := fmt.Sprintf("%d %d %s %s %d %d %d %d %#v %#v\n", it.seq, it.origin, it.id, got.Body.Bytes, it.state,
+		it.count, it.enqueued.UnixMilli(), it.expires.UnixMilli(), properties, it.amended)
 	m.check(g == w, "message\n%swant\n%s", g, w)
 }
 
@@ -229,6 +270,10 @@ func (m *model) receiveDeferred(t *rapid.T) {
 		}
 	}
 	got, err := m.ReceiveDeferred(m.tb.Context(), b.name, bus.ReceiveOptions{}, seqs...)
+	if !m.receives() {
+		m.check(errors.Is(err, bus.ErrDisabled), "received deferred while disabled: %v", err)
+		return
+	}
 	if len(want) < len(seqs) {
 		m.check(errors.Is(err, bus.ErrMessageNotFound), "receive deferred %v: %v", seqs, err)
 		return
@@ -237,77 +282,148 @@ func (m *model) receiveDeferred(t *rapid.T) {
 	m.took(b, got, want, false)
 }
 
-// holder draws a token and finds who has it, if the lock lives.
-func (m *model) holder(t *rapid.T) (bus.LockToken, *box, *item) {
-	token := rapid.SampledFrom(m.tokens).Draw(t, "token")
+// holder finds what a token holds, if its lock lives.
+func (m *model) holder(token bus.LockToken) (*box, *item) {
 	for _, b := range []*box{m.main, m.dead} {
 		for _, it := range b.items {
 			if it.held && it.token == token {
-				return token, b, it
+				return b, it
 			}
 		}
 	}
-	return token, nil, nil
+	return nil, nil
 }
 
-// settled checks a settlement's error and, if it took place, applies it.
-func (m *model) settled(err error, it *item, apply func()) {
-	if it == nil {
-		m.check(errors.Is(err, bus.ErrLockLost), "settled a lost lock: %v", err)
-		return
-	}
-	m.check(err == nil, "settle: %v", err)
+// apply does what a settlement does.
+func (m *model) apply(s bus.Settlement, b *box, it *item) {
 	it.held = false
-	apply()
-}
-
-func (m *model) complete(t *rapid.T) {
-	token, b, it := m.holder(t)
-	m.settled(m.Complete(m.tb.Context(), token), it, func() { delete(b.items, it.seq) })
-}
-
-func (m *model) note(t *rapid.T, it *item) bus.Properties {
-	note := rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "note")
-	if note == "" {
-		return nil
-	}
-	if it != nil {
-		it.note = note
-	}
-	return bus.Properties{"note": note}
-}
-
-func (m *model) abandon(t *rapid.T) {
-	token, b, it := m.holder(t)
-	m.settled(m.Abandon(m.tb.Context(), token, m.note(t, it)), it, func() { m.giveBack(b, it) })
-}
-
-func (m *model) deferIt(t *rapid.T) {
-	token, b, it := m.holder(t)
-	m.settled(m.Defer(m.tb.Context(), token, m.note(t, it)), it, func() {
+	switch s.Kind {
+	case bus.Complete:
+		delete(b.items, it.seq)
+	case bus.Abandon:
+		it.amend(s.Modify)
+		m.giveBack(b, it)
+	case bus.Defer:
+		it.amend(s.Modify)
 		it.state = bus.Deferred
 		if b == m.main {
 			it.count++
 		}
-	})
+	case bus.DeadLetter:
+		it.amend(s.Modify)
+		m.bury(it, s.Reason, s.Description)
+	}
 }
 
-func (m *model) deadLetter(t *rapid.T) {
-	token, b, it := m.holder(t)
-	if b == m.dead && it != nil {
-		m.check(errors.Is(m.DeadLetter(m.tb.Context(), token, "twice", "", nil), bus.ErrInvalid), "a dead letter died again")
-		return
+// settlement draws one, and says what it must come to.
+func (m *model) settlement(t *rapid.T) bus.Settlement {
+	s := bus.Settlement{Token: rapid.SampledFrom(m.tokens).Draw(t, "token")}
+	s.Kind = rapid.SampledFrom([]bus.SettleKind{bus.Complete, bus.Abandon, bus.Defer, bus.DeadLetter, bus.Release}).Draw(t, "kind")
+	s.Queue = rapid.SampledFrom([]string{"", "Q", dead, "other"}).Draw(t, "queue")
+	if note := rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "note"); note != "" && (s.Kind == bus.Abandon || s.Kind == bus.Defer || s.Kind == bus.DeadLetter) {
+		s.Modify = bus.Properties{"note": note}
 	}
-	m.settled(m.DeadLetter(m.tb.Context(), token, "Unwanted", "", m.note(t, it)), it, func() { m.bury(it, "Unwanted") })
+	if s.Kind == bus.DeadLetter {
+		s.Reason, s.Description = "Unwanted", rapid.SampledFrom([]string{"", "Nobody wants it."}).Draw(t, "description")
+	}
+	return s
+}
+
+// settled applies a settlement and returns the error it must have.
+func (m *model) settled(s bus.Settlement) error {
+	b, it := m.holder(s.Token)
+	if it == nil || s.Queue != "" && !strings.EqualFold(s.Queue, b.name) {
+		return bus.ErrLockLost
+	}
+	if b == m.dead && s.Kind == bus.DeadLetter {
+		return bus.ErrInvalid
+	}
+	m.apply(s, b, it)
+	return nil
+}
+
+func (m *model) settleOne(t *rapid.T) {
+	s := m.settlement(t)
+	s.Queue = "" // these calls have none
+	want := m.settled(s)
+	ctx := m.tb.Context()
+	var err error
+	switch s.Kind {
+	case bus.Complete:
+		err = m.Complete(ctx, s.Token)
+	case bus.Abandon:
+		err = m.Abandon(ctx, s.Token, s.Modify)
+	case bus.Defer:
+		err = m.Defer(ctx, s.Token, s.Modify)
+	case bus.DeadLetter:
+		err = m.DeadLetter(ctx, s.Token, s.Reason, s.Description, s.Modify)
+	case bus.Release:
+		err = m.Release(ctx, s.Token)
+	}
+	m.check(errors.Is(err, want), "%+v: %v, want %v", s, err, want)
+}
+
+func (m *model) settleMany(t *rapid.T) {
+	all := rapid.SliceOfN(rapid.Custom(m.settlement), 1, 5).Draw(t, "settlements")
+	want := make([]error, len(all))
+	for i, s := range all {
+		want[i] = m.settled(s)
+	}
+	for i, err := range m.startSettle(all...) {
+		m.check(errors.Is(err, want[i]), "%+v: %v, want %v", all[i], err, want[i])
+	}
 }
 
 func (m *model) renew(t *rapid.T) {
-	token, _, it := m.holder(t)
-	until, err := m.Renew(m.tb.Context(), token)
-	m.settled(err, it, func() {
-		it.held, it.until = true, m.now().Add(m.settings.LockDuration)
-		m.check(until.Equal(it.until), "renewed until %s, want %s", until, it.until)
-	})
+	tokens := rapid.SliceOfN(rapid.SampledFrom(m.tokens), 1, 3).Draw(t, "tokens")
+	name := rapid.SampledFrom([]string{"", "", "Q", dead, "other"}).Draw(t, "queue")
+	ends, err := m.RenewLocks(m.tb.Context(), name, tokens...)
+	var held []*item
+	for _, token := range tokens {
+		b, it := m.holder(token)
+		if it == nil || name != "" && !strings.EqualFold(name, b.name) {
+			m.check(errors.Is(err, bus.ErrLockLost), "renewed a lost lock: %v", err)
+			return
+		}
+		held = append(held, it)
+	}
+	m.check(err == nil && len(ends) == len(held), "renew: %v, %v", ends, err)
+	for i, it := range held {
+		it.until = m.now().Add(m.settings.LockDuration)
+		m.check(ends[i].Equal(it.until), "renewed until %s, want %s", ends[i], it.until)
+	}
+}
+
+func (m *model) loseLocks(t *rapid.T) {
+	b := m.box(t)
+	n, err := m.LoseLocks(m.tb.Context(), b.name)
+	held := b.inOrder(func(it *item) bool { return it.held })
+	m.check(err == nil && n == len(held), "lost %d locks (%v), want %d", n, err, len(held))
+	for _, it := range held {
+		it.until = m.now()
+	}
+}
+
+func (m *model) purge(t *rapid.T) {
+	b := m.box(t)
+	n, err := m.Purge(m.tb.Context(), b.name)
+	m.check(err == nil && n == len(b.items), "purged %d (%v), want %d", n, err, len(b.items))
+	clear(b.items)
+}
+
+func (m *model) sends() bool {
+	return m.status != bus.StatusDisabled && m.status != bus.StatusSendDisabled
+}
+
+func (m *model) receives() bool {
+	return m.status != bus.StatusDisabled && m.status != bus.StatusReceiveDisabled
+}
+
+func (m *model) setStatus(t *rapid.T) {
+	m.status = rapid.SampledFrom([]bus.Status{0, 0, 0, bus.StatusDisabled, bus.StatusSendDisabled, bus.StatusReceiveDisabled}).Draw(t, "status")
+	settings := m.settings
+	settings.Status = m.status
+	m.must(m.UpdateQueue(m.tb.Context(), "q", settings))
 }
 
 func (m *model) cancel(t *rapid.T) {
@@ -338,7 +454,12 @@ func (m *model) replayOrDiscard(t *rapid.T) {
 	delete(m.dead.items, seq)
 	if replay {
 		m.main.put(it)
-		it.state, it.origin, it.count, it.reason = bus.Active, 0, 0, ""
+		it.state, it.origin, it.count = bus.Active, 0, 0
+		delete(it.amended, bus.DeadLetterReason)
+		delete(it.amended, bus.DeadLetterErrorDescription)
+		if len(it.amended) == 0 {
+			it.amended = nil
+		}
 		it.enqueued, it.expires = m.now(), m.expiry(it.ttl)
 		all, err := m.Peek(m.tb.Context(), "q", it.seq, 1)
 		m.check(err == nil && len(all) == 1 && all[0].MessageID != it.id, "replayed as %v: %v", ids(all), err)
@@ -355,6 +476,13 @@ func (m *model) wait(t *rapid.T) {
 
 func (m *model) again(*rapid.T) {
 	m.reopen()
+	if m.path == "" { // all is gone
+		m.main, m.dead, m.seen = newBox("q"), newBox(dead), map[string]time.Time{}
+		settings := m.settings
+		settings.Status = m.status
+		m.must(m.CreateQueue(m.tb.Context(), "q", settings))
+		return
+	}
 	for _, b := range []*box{m.main, m.dead} {
 		for _, state := range []bus.State{bus.Active, bus.Deferred} {
 			for _, it := range b.inOrder(func(it *item) bool { return it.held && it.state == state }) {
@@ -382,6 +510,8 @@ func (m *model) agree(*rapid.T) {
 	counts.DeadLetter = int64(len(m.dead.items))
 	q, err := m.Queue(m.tb.Context(), "q")
 	m.check(err == nil && q.Counts == counts, "counts %+v (%v), want %+v", q.Counts, err, counts)
+	m.check((q.SizeBytes > 0) == (len(m.main.items)+len(m.dead.items) > 0), "%d bytes for %+v", q.SizeBytes, counts)
+	m.sizes()
 	for _, b := range []*box{m.main, m.dead} {
 		got, err := m.Peek(m.tb.Context(), b.name, 0, 250)
 		m.check(err == nil, "peek: %v", err)
@@ -393,12 +523,33 @@ func (m *model) agree(*rapid.T) {
 	}
 }
 
+// sizes compares the sizes that are kept with those of the messages on disk.
+func (m *model) sizes() {
+	if m.path == "" {
+		return
+	}
+	conn, err := sqlite.OpenConn(m.path, sqlite.OpenReadOnly)
+	m.must(err)
+	defer conn.Close()
+	for _, wrong := range []string{
+		`SELECT count(*) FROM subqueue s WHERE bytes != (SELECT coalesce(sum(octet_length(message_id) + length(head) + length(properties)
+			+ length(body) + length(extra)), 0) FROM entry e JOIN message m ON m.id = e.message WHERE e.queue = s.id)`,
+		"SELECT count(*) FROM message WHERE id NOT IN (SELECT message FROM entry)",
+	} {
+		n, err := sqlitex.ResultInt64(conn.Prep(wrong))
+		m.check(err == nil && n == 0, "%d from %s (%v)", n, wrong, err)
+	}
+}
+
 // The bus does what a simple model of it does, whatever one does to it, time
 // and sudden ends of the process included.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{rt: rt, main: newBox("q"), dead: newBox(dead), seen: map[string]time.Time{}, tokens: []bus.LockToken{{}, {1}}}
-		m.broker = &broker{tb: t, path: filepath.Join(t.TempDir(), "bus.db"), clock: newClock()}
+		m.broker = &broker{tb: t, clock: newClock()}
+		if rapid.Bool().Draw(rt, "disk") {
+			m.path = filepath.Join(t.TempDir(), "bus.db")
+		}
 		m.start()
 		defer m.stop()
 		m.settings = bus.Settings{
@@ -410,8 +561,8 @@ func TestModel(t *testing.T) {
 		m.must(m.CreateQueue(t.Context(), "q", m.settings))
 		rt.Repeat(map[string]func(*rapid.T){
 			"": m.agree, "send": m.send, "send more": m.send, "receive": m.receive, "receive more": m.receive, "receive deferred": m.receiveDeferred,
-			"complete": m.complete, "abandon": m.abandon, "defer": m.deferIt, "dead-letter": m.deadLetter, "renew": m.renew,
-			"cancel": m.cancel, "replay or discard": m.replayOrDiscard, "wait": m.wait, "reopen": m.again,
+			"settle": m.settleOne, "settle more": m.settleOne, "settle many": m.settleMany, "renew": m.renew, "lose locks": m.loseLocks,
+			"cancel": m.cancel, "replay or discard": m.replayOrDiscard, "purge": m.purge, "status": m.setStatus, "wait": m.wait, "reopen": m.again,
 		})
 	})
 }

@@ -65,40 +65,42 @@ func TestDueTimesNeedNoCaller(t *testing.T) {
 
 // A message that expires while it is held goes when it is given back.
 func TestHeldMessageExpiresAfterItsLock(t *testing.T) {
-	b := open(t, bus.Settings{DefaultTTL: 10 * time.Second, LockDuration: 30 * time.Second, DeadLetterOnExpiration: true})
-	b.send("a", "b")
-	held := b.receive("q", 2)
-	b.pass(15 * time.Second)
-	b.counts(bus.Counts{Active: 2})
-	b.must(b.Abandon(t.Context(), held[0].LockToken, nil))
-	b.counts(bus.Counts{Active: 1, DeadLetter: 1})
-	b.must(b.Complete(t.Context(), held[1].LockToken))
-	letter := b.one(dead, "a", 1)
-	if letter.Properties[bus.DeadLetterReason] != bus.ReasonExpired {
-		t.Errorf("reason %v", letter.Properties)
-	}
+	everywhere(t, bus.Settings{DefaultTTL: 10 * time.Second, LockDuration: 30 * time.Second, DeadLetterOnExpiration: true}, func(t *testing.T, b *broker) {
+		b.send("a", "b")
+		held := b.receive("q", 2)
+		b.pass(15 * time.Second)
+		b.counts(bus.Counts{Active: 2})
+		b.must(b.Abandon(t.Context(), held[0].LockToken, nil))
+		b.counts(bus.Counts{Active: 1, DeadLetter: 1})
+		b.must(b.Complete(t.Context(), held[1].LockToken))
+		letter := b.one(dead, "a", 1)
+		if letter.Properties[bus.DeadLetterReason] != bus.ReasonExpired {
+			t.Errorf("reason %v", letter.Properties)
+		}
+	})
 }
 
 // More due things than one commit settles are settled all the same, and those
 // that expired in front of a receiver's message are not in its way.
 func TestManyDueAtOnce(t *testing.T) {
-	b := open(t, bus.Settings{DefaultTTL: time.Minute, LockDuration: 30 * time.Second, MaxDeliveryCount: 1})
-	for range 4 {
-		b.send(slices.Repeat([]string{"x"}, 300)...)
-	}
-	b.receive("q", 600)
-	b.pass(40 * time.Second)
-	b.counts(bus.Counts{Active: 600, DeadLetter: 600})
-	b.clock.advance(time.Minute)
-	b.send("fresh")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	got, err := b.Receive(ctx, "q", bus.ReceiveOptions{})
-	if err != nil || got[0].MessageID != "fresh" {
-		t.Fatalf("received %v, error %v", ids(got), err)
-	}
-	b.must(b.Tick(ctx))
-	b.counts(bus.Counts{Active: 1, DeadLetter: 600})
+	everywhere(t, bus.Settings{DefaultTTL: time.Minute, LockDuration: 30 * time.Second, MaxDeliveryCount: 1}, func(t *testing.T, b *broker) {
+		for range 4 {
+			b.send(slices.Repeat([]string{"x"}, 300)...)
+		}
+		b.receive("q", 600)
+		b.pass(40 * time.Second)
+		b.counts(bus.Counts{Active: 600, DeadLetter: 600})
+		b.clock.advance(time.Minute)
+		b.send("fresh")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		got, err := b.Receive(ctx, "q", bus.ReceiveOptions{})
+		if err != nil || got[0].MessageID != "fresh" {
+			t.Fatalf("received %v, error %v", ids(got), err)
+		}
+		b.must(b.Tick(ctx))
+		b.counts(bus.Counts{Active: 1, DeadLetter: 600})
+	})
 }
 
 // Waiting receivers are served in the order in which they came.
@@ -215,12 +217,14 @@ func TestQueueNamesAndSettings(t *testing.T) {
 	}
 	b.wants(b.CreateQueue(ctx, "Q", bus.Settings{}), bus.ErrQueueExists)
 	for _, s := range []bus.Settings{
+		{MaxSizeBytes: -1}, {Status: bus.StatusReceiveDisabled + 1}, {UserMetadata: strings.Repeat("ß", 1025)}, {UserMetadata: "\xff"}, {Described: "\xff"},
 		{LockDuration: time.Second}, {LockDuration: 6 * time.Minute}, {MaxDeliveryCount: -1}, {MaxDeliveryCount: 2001}, {DefaultTTL: -1}, {DuplicateWindow: 8 * 24 * time.Hour},
 	} {
 		b.wants(b.CreateQueue(ctx, "bad", s), bus.ErrInvalid)
 		b.wants(b.UpdateQueue(ctx, "q", s), bus.ErrInvalid)
 	}
-	want := bus.Settings{LockDuration: 5 * time.Second, MaxDeliveryCount: 2000, DefaultTTL: time.Hour, DeadLetterOnExpiration: true, DuplicateWindow: time.Minute}
+	want := bus.Settings{LockDuration: 5 * time.Second, MaxDeliveryCount: 2000, DefaultTTL: time.Hour, DeadLetterOnExpiration: true, DuplicateWindow: time.Minute,
+		MaxSizeBytes: 1 << 40, Status: bus.StatusSendDisabled, UserMetadata: strings.Repeat("ß", 1024), Described: "PT1H"}
 	b.must(b.UpdateQueue(ctx, "Q", want))
 	b.reopen()
 	q, err := b.Queue(ctx, "Q")
@@ -325,50 +329,52 @@ func TestC1_5_MarkIsCommittedBeforeHandOut(t *testing.T) {
 }
 
 func TestEveryFieldComesBack(t *testing.T) {
-	b := open(t, bus.Settings{})
-	session := "s"
-	extra := make([]byte, 1000)
-	for i := range extra {
-		extra[i] = byte(rand.IntN(256))
-	}
-	want := bus.Message{
-		MessageID: "id", CorrelationID: "c", Subject: "s", To: "t", ReplyTo: "r", SessionID: &session, ReplyToSessionID: "rs", ContentType: "ct",
-		PartitionKey: "p", TTL: time.Hour, Properties: bus.Properties{"n": int64(1), "u": bus.UUID{1}, "none": nil},
-		Body: bus.Body{Kind: bus.BodySequence, Bytes: []byte{1, 2, 3}}, Extra: extra,
-	}
-	_, err := b.Send(t.Context(), "q", want)
-	b.must(err)
-	got := b.one("q", "id", 0)
-	if fmt.Sprintf("%#v", *got.SessionID) != `"s"` {
-		t.Errorf("session %q", *got.SessionID)
-	}
-	got.SessionID = want.SessionID
-	if g, w := fmt.Sprintf("%#v", got.Message), fmt.Sprintf("%#v", want); g != w {
-		t.Errorf("got\n%s\nwant\n%s", g, w)
-	}
-	if !got.ExpiresAt.Equal(b.clock.Now().Add(time.Hour)) || !got.EnqueuedTime.Equal(b.clock.Now()) {
-		t.Errorf("enqueued %s, expires %s", got.EnqueuedTime, got.ExpiresAt)
-	}
-	large := text("large")
-	large.Body.Bytes = make([]byte, 256<<10)
-	_, err = b.Send(t.Context(), "q", text("small"), large)
-	b.wants(err, bus.ErrTooLarge)
-	b.none("q")
+	everywhere(t, bus.Settings{}, func(t *testing.T, b *broker) {
+		session := "s"
+		extra := make([]byte, 1000)
+		for i := range extra {
+			extra[i] = byte(rand.IntN(256))
+		}
+		want := bus.Message{
+			MessageID: "id", CorrelationID: "c", Subject: "s", To: "t", ReplyTo: "r", SessionID: &session, ReplyToSessionID: "rs", ContentType: "ct",
+			PartitionKey: "p", TTL: time.Hour, Properties: bus.Properties{"n": int64(1), "u": bus.UUID{1}, "none": nil},
+			Body: bus.Body{Kind: bus.BodySequence, Bytes: []byte{1, 2, 3}}, Extra: extra,
+		}
+		_, err := b.Send(t.Context(), "q", want)
+		b.must(err)
+		got := b.one("q", "id", 0)
+		if fmt.Sprintf("%#v", *got.SessionID) != `"s"` {
+			t.Errorf("session %q", *got.SessionID)
+		}
+		got.SessionID = want.SessionID
+		if g, w := fmt.Sprintf("%#v", got.Message), fmt.Sprintf("%#v", want); g != w {
+			t.Errorf("got\n%s\nwant\n%s", g, w)
+		}
+		if !got.ExpiresAt.Equal(b.clock.Now().Add(time.Hour)) || !got.EnqueuedTime.Equal(b.clock.Now()) {
+			t.Errorf("enqueued %s, expires %s", got.EnqueuedTime, got.ExpiresAt)
+		}
+		large := text("large")
+		large.Body.Bytes = make([]byte, 256<<10)
+		_, err = b.Send(t.Context(), "q", text("small"), large)
+		b.wants(err, bus.ErrTooLarge)
+		b.none("q")
+	})
 }
 
 // One receive reads no more than about a megabyte.
 func TestReceiveIsBounded(t *testing.T) {
-	b := open(t, bus.Settings{})
-	for range 3 {
-		large := text("large")
-		large.Body.Bytes = make([]byte, 200<<10)
-		_, err := b.Send(t.Context(), "q", large, large, large)
-		b.must(err)
-	}
-	if got := b.receive("q", 100); len(got) != 6 {
-		t.Errorf("received %d messages at once, want 6", len(got))
-	}
-	if got := b.receive("q", 100); len(got) != 3 {
-		t.Errorf("then received %d messages, want 3", len(got))
-	}
+	everywhere(t, bus.Settings{}, func(t *testing.T, b *broker) {
+		for range 3 {
+			large := text("large")
+			large.Body.Bytes = make([]byte, 200<<10)
+			_, err := b.Send(t.Context(), "q", large, large, large)
+			b.must(err)
+		}
+		if got := b.receive("q", 100); len(got) != 6 {
+			t.Errorf("received %d messages at once, want 6", len(got))
+		}
+		if got := b.receive("q", 100); len(got) != 3 {
+			t.Errorf("then received %d messages, want 3", len(got))
+		}
+	})
 }
