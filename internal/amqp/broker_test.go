@@ -234,26 +234,28 @@ func serve(t testing.TB, cfg amqp.Config, h amqp.Handler) (s *amqp.Server, addre
 
 // pipe serves one client on a connection that holds nothing: who writes waits
 // for who reads.
-func pipe(t testing.TB, cfg amqp.Config, b *broker) *amqptest.Peer {
+func pipe(t testing.TB, cfg amqp.Config, h amqp.Handler) *amqptest.Peer {
 	t.Helper()
-	ours, theirs := net.Pipe()
-	serveConn(t, cfg, b, ours)
-	return amqptest.New(t, theirs)
+	p, _ := connect(t, amqp.NewServer(cfg, h), h)
+	return p
 }
 
-// serveConn serves one connection. ended tells why it ended.
-func serveConn(t testing.TB, cfg amqp.Config, b *broker, nc net.Conn) (s *amqp.Server, ended <-chan error) {
+// connect is pipe for a server that there is. ended tells why the connection
+// ended.
+func connect(t testing.TB, s *amqp.Server, h amqp.Handler) (p *amqptest.Peer, ended <-chan error) {
 	t.Helper()
-	s = amqp.NewServer(cfg, b)
+	ours, theirs := net.Pipe()
 	done, served := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(served)
-		done <- s.Serve(t.Context(), nc, amqp.Transport{Loopback: true})
+		done <- s.Serve(context.Background(), ours, amqp.Transport{Loopback: true})
 	}()
 	t.Cleanup(func() {
-		_ = nc.Close()
+		_ = theirs.Close()
 		<-served
-		b.links.Wait()
+		if b, ok := h.(*broker); ok {
+			b.links.Wait()
+		}
 	})
-	return s, done
+	return amqptest.New(t, theirs), done
 }

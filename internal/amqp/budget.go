@@ -57,8 +57,8 @@ func (b *budget) resumeAll() {
 	}
 }
 
-// pause has c woken when the budget is not exceeded any more. The caller looks
-// at exceeded afterwards, or it could miss that.
+// pause has c woken when the budget is not exceeded any more, until goOn. The
+// caller looks at exceeded afterwards, or it could miss that.
 func (b *budget) pause(c *Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

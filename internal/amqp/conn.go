@@ -245,9 +245,3 @@ func (c *Conn) why() error {
 	defer c.mu.Unlock()
 	return c.cause
 }
-
-func (c *Conn) isOpen() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.state == connOpen
-}

@@ -89,14 +89,18 @@ func (l outgoing) send(t *testing.T, numbers ...byte) {
 	}
 }
 
-// has fails unless there is no demand, which it learns without waiting.
+// hasNoDemand fails unless there is no demand, which it learns without waiting.
 func (l outgoing) hasNoDemand(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if d, err := l.Wait(ctx); err == nil {
+	if d, err := l.Wait(canceled()); err == nil {
 		t.Errorf("there is demand: %+v", d)
 	}
+}
+
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
 // receiving is a peer that has attached a link to receive on, without credit.

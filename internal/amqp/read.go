@@ -134,27 +134,25 @@ func (c *Conn) peerCloses(p *wire.Close) {
 // awaitRoom returns when the peer may send more: when not too much is unsettled
 // and it takes what it is answered, or when the connection ends.
 func (c *Conn) awaitRoom() {
-	for !c.hasRoom() {
-		<-c.resume
-	}
-	budget := &c.server.budget
-	if !budget.exceeded() {
+	if c.hasRoom() {
 		return
 	}
+	budget := &c.server.budget
 	budget.pause(c)
 	defer budget.goOn(c)
-	for c.isOpen() && budget.exceeded() {
+	for !c.hasRoom() {
 		<-c.resume
 	}
 }
 
-// hasRoom looks at what this connection alone has. When all that it has are
-// deliveries of which more is to come, only reading can end them.
+// hasRoom tells whether the peer may send more. One that has nothing unsettled
+// may: what it settles and asks for does not wait for others, and of a delivery
+// that has begun only reading can bring the rest.
 func (c *Conn) hasRoom() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.paused = c.state == connOpen && (c.queued > repliesRoom ||
-		c.unsettled > 0 && c.unsettled+c.partial > c.server.cfg.ConnBytes)
+		c.unsettled > 0 && (c.unsettled+c.partial > c.server.cfg.ConnBytes || c.server.budget.exceeded()))
 	return !c.paused
 }
 

@@ -52,7 +52,8 @@ type Config struct {
 	// delivery counts as 512 bytes at least. Default: 8 MiB.
 	ConnBytes int64
 
-	// ServerBytes is the same for all connections together. Default: 64 MiB.
+	// ServerBytes is the same for all connections together; a connection that has
+	// nothing unsettled may always send one delivery. Default: 64 MiB.
 	ServerBytes int64
 
 	// MaxUnsettled is how many outgoing deliveries a link may have unsettled.

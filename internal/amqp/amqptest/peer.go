@@ -19,7 +19,8 @@ const Patience = 30 * time.Second
 const MaxFrameSize = 65536
 
 // Peer is a client. All methods fail the test when the server does something
-// else than what is expected, and are for the test's goroutine only.
+// else than what is expected, and are for the test's goroutine only,
+// but for TryWrite, Frame and Hang.
 type Peer struct {
 	t       testing.TB
 	nc      net.Conn
@@ -48,9 +49,16 @@ func New(t testing.TB, nc net.Conn) *Peer {
 func (p *Peer) Write(b []byte) {
 	p.t.Helper()
 	_ = p.nc.SetWriteDeadline(time.Now().Add(Patience))
-	if _, err := p.nc.Write(b); err != nil {
+	if err := p.TryWrite(b); err != nil {
 		p.t.Fatalf("write %d bytes: %v", len(b), err)
 	}
+}
+
+// TryWrite is Write for who expects that it may fail. It may be called on any
+// goroutine.
+func (p *Peer) TryWrite(b []byte) error {
+	_, err := p.nc.Write(b)
+	return err
 }
 
 // Hang closes the connection without a word.
