@@ -79,7 +79,8 @@ func (f *Faults) Delay(d time.Duration) {
 
 // Deaf makes the server take what clients send and answer nothing, on old
 // connections and new ones, until it is called with false; then it says what it
-// has held back.
+// has held back. A connection held back for longer than the write timeout of
+// the connections may be lost by then.
 func (f *Faults) Deaf(deaf bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -210,6 +210,11 @@ func (c *conn) attachReplies(a *amqp.Attach, l *link) {
 	if f.Target != nil {
 		r.address = f.Target.Address.Value
 	}
+	// The client may ask as soon as it reads that it is attached, which is before
+	// AcceptOutgoing returns: it is known by then, and answered after that.
+	r.turn <- struct{}{}
+	defer func() { <-r.turn }()
+	c.addReply(r)
 	r.out = a.AcceptOutgoing(amqp.OutgoingOptions{
 		Dispose: func(out *amqp.Outgoing, sent []amqp.Sent, _ wire.DeliveryState, settled bool) {
 			for _, one := range sent {
@@ -224,7 +229,6 @@ func (c *conn) attachReplies(a *amqp.Attach, l *link) {
 			c.remove(l)
 		},
 	})
-	c.addReply(r)
 	c.addRequests(l, r.out.Detach)
 }
 
