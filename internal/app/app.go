@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"bellhop/internal/config"
+	"bellhop/internal/sqlitedb"
 )
 
 // Exit codes of the command.
@@ -61,7 +62,7 @@ func (p Program) run(ctx context.Context, command any) error {
 	case *config.Serve:
 		return p.serve(ctx, c)
 	case *config.Bus:
-		return p.serveBus(ctx, c)
+		return p.serveBus(ctx, c, sqlitedb.Full)
 	case *config.Verify:
 		return p.verify(ctx, c)
 	case *config.DeadList:

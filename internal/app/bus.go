@@ -16,6 +16,7 @@ import (
 	"bellhop/internal/config"
 	"bellhop/internal/datadir"
 	"bellhop/internal/lifecycle"
+	"bellhop/internal/sqlitedb"
 )
 
 // busHouse is a process of "bellhop bus" ready to run.
@@ -28,8 +29,8 @@ type busHouse struct {
 	front *busFront
 }
 
-// serveBus is "bellhop bus".
-func (p Program) serveBus(ctx context.Context, cfg *config.Bus) (err error) {
+// serveBus is "bellhop bus". What it confirms is as durable as d says.
+func (p Program) serveBus(ctx context.Context, cfg *config.Bus, d sqlitedb.Durability) (err error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
 	}
@@ -37,7 +38,7 @@ func (p Program) serveBus(ctx context.Context, cfg *config.Bus) (err error) {
 	defer stop()
 	ctx, end := lifecycle.Signals(ctx, received, func() { os.Exit(exitFailed) })
 	defer end()
-	h, err := p.buildBus(ctx, cfg)
+	h, err := p.buildBus(ctx, cfg, d)
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func (p Program) serveBus(ctx context.Context, cfg *config.Bus) (err error) {
 }
 
 // buildBus opens everything. On an error it closes again what it opened.
-func (p Program) buildBus(ctx context.Context, cfg *config.Bus) (_ *busHouse, err error) {
+func (p Program) buildBus(ctx context.Context, cfg *config.Bus, d sqlitedb.Durability) (_ *busHouse, err error) {
 	emulated, err := emulatorConfig(cfg.Config)
 	if err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func (p Program) buildBus(ctx context.Context, cfg *config.Bus) (_ *busHouse, er
 	if h.dir, err = datadir.Open(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	if h.bus, err = bus.Open(wired(bus.Options{Path: h.dir.Path(busFile), Logger: h.log}, &h.links)); err != nil {
+	if h.bus, err = bus.Open(wired(bus.Options{Path: h.dir.Path(busFile), Durability: d, Logger: h.log}, &h.links)); err != nil {
 		return nil, err
 	}
 	if err := h.makeQueues(ctx, emulated); err != nil {

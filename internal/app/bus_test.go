@@ -16,6 +16,7 @@ import (
 	"bellhop/internal/lifecycle"
 	"bellhop/internal/lifecycle/lifecycletest"
 	"bellhop/internal/sas"
+	"bellhop/internal/sqlitedb"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -29,7 +30,7 @@ func newBusHouse(t *testing.T, args ...string) *busHouse {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := Program{Stdout: io.Discard, Stderr: io.Discard}.buildBus(t.Context(), in.Command.(*config.Bus))
+	h, err := Program{Stdout: io.Discard, Stderr: io.Discard}.buildBus(t.Context(), in.Command.(*config.Bus), sqlitedb.Full)
 	if err != nil {
 		t.Fatal(err)
 	}

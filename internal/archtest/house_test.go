@@ -19,7 +19,7 @@ func house() []room {
 		{"internal/app", []string{everything}},
 		{"internal/crashtest", nil},
 		{"internal/clienttest", nil},
-		{"internal/bench", []string{"internal/address", "internal/onboarding", "internal/redisdb", "internal/signup", "internal/sqlitedb"}},
+		{"internal/bench", []string{"internal/address", "internal/bus", "internal/onboarding", "internal/redisdb", "internal/sas", "internal/signup", "internal/sqlitedb"}},
 
 		{"bustest", []string{"internal/amqp", "internal/bus", "internal/busadmin", "internal/busnet", "internal/busserver", "internal/sas"}},
 		{"internal/busserver", []string{"internal/amqp", "internal/amqp/wire", "internal/bus", "internal/sas"}},

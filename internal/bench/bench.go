@@ -71,6 +71,9 @@ type Figure struct {
 	// Low and High are the rounds' extremes.
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
+	// Aim says what the value should be, and whether it is; empty if there is no
+	// such wish.
+	Aim string `json:"aim,omitempty"`
 }
 
 // sheet collects the figures of all rounds.
@@ -79,11 +82,36 @@ type sheet struct {
 	names  []string
 	units  map[string]string
 	values map[string][]float64
+	aims   map[string]aim
 }
 
 func newSheet() *sheet {
-	return &sheet{units: make(map[string]string), values: make(map[string][]float64)}
+	return &sheet{units: make(map[string]string), values: make(map[string][]float64), aims: make(map[string]aim)}
 }
+
+// aim is what a figure should be.
+type aim struct {
+	limit   float64
+	atLeast bool // else at most
+}
+
+// judge says whether a value is as it should be.
+func (a aim) judge(value float64) string {
+	if a.atLeast {
+		return verdict("at least", a.limit, value >= a.limit)
+	}
+	return verdict("at most", a.limit, value <= a.limit)
+}
+
+func verdict(how string, limit float64, met bool) string {
+	if met {
+		return fmt.Sprintf("aim: %s %v, met", how, limit)
+	}
+	return fmt.Sprintf("aim: %s %v, MISSED", how, limit)
+}
+
+// aim says what a figure's median should be.
+func (s *sheet) aim(name string, a aim) { s.aims[s.prefix+name] = a }
 
 // add takes one round's value.
 func (s *sheet) add(name, unit string, value float64) {
@@ -105,7 +133,11 @@ func (s *sheet) figures() []Figure {
 	var out []Figure
 	for _, name := range s.names {
 		v := slices.Sorted(slices.Values(s.values[name]))
-		out = append(out, Figure{Name: name, Unit: s.units[name], Value: median(v), Low: v[0], High: v[len(v)-1]})
+		f := Figure{Name: name, Unit: s.units[name], Value: median(v), Low: v[0], High: v[len(v)-1]}
+		if a, ok := s.aims[name]; ok {
+			f.Aim = a.judge(f.Value)
+		}
+		out = append(out, f)
 	}
 	return out
 }
@@ -124,7 +156,7 @@ func (s *sheet) print(o Options, title string) error {
 	fmt.Fprintf(o.Out, "%s\nmedian of %d rounds (lowest to highest)\n\n", title, o.Rounds)
 	table := tabwriter.NewWriter(o.Out, 0, 4, 2, ' ', 0)
 	for _, f := range figures {
-		fmt.Fprintf(table, "%s\t%s %s\t(%s to %s)\n", f.Name, number(f.Value), f.Unit, number(f.Low), number(f.High))
+		fmt.Fprintf(table, "%s\t%s %s\t(%s to %s)\t%s\n", f.Name, number(f.Value), f.Unit, number(f.Low), number(f.High), f.Aim)
 	}
 	return table.Flush()
 }

@@ -31,6 +31,7 @@ type grammar struct {
 	Bench   struct {
 		Signup BenchSignup `cmd:"" help:"Measure sign-ups against what this machine can do at best." detail:"Beside them, in turn: a bare handler that decodes the same JSON and stores nothing, the database's grouped commits with nothing around them, and the disk alone. With --store redis, instead of these: the same writes in bare pipelines, alone and behind such a handler, and a handler that makes a connection for each request and writes one field after the other. The mail server is down meanwhile, so that nothing but sign-ups is measured."`
 		Mail   BenchMail   `cmd:"" help:"Measure the same for sign-ups together with their mails." detail:"Beside them, in turn: a bare SMTP loop over as many connections. Then sign-ups one at a time, and what an idle process does."`
+		Bus    BenchBus    `cmd:"" help:"Measure the bus on the wire." detail:"In three parts. sdk: the official Service Bus client on the bus, beside the bus's engine called without a network. rabbitmq: one AMQP 1.0 program on the bus and on RabbitMQ, which is started for that on this machine and must be installed. backlog: a queue with a million messages beside one with a thousand, the start after kill -9 with so many, and memory at rest."`
 		Child  BenchChild  `cmd:"" hidden:"" help:"A small server that the measurements start."`
 	} `cmd:"" help:"Measure Bellhop on this machine."`
 }
@@ -114,13 +115,18 @@ type Doctor struct {
 // Version is "bellhop version".
 type Version struct{}
 
-// Bench is what all measurements take.
+// Bench is what the measurements of sign-ups take.
 type Bench struct {
 	Rounds  int           `name:"rounds" default:"3" placeholder:"N" help:"How often everything is measured in turn (1 to 100). The median is shown, with the lowest and the highest."`
 	For     time.Duration `name:"for" default:"10s" placeholder:"TIME" help:"How long each single measurement takes."`
 	Workers int           `name:"workers" default:"64" placeholder:"N" help:"How many clients sign up at once (1 to 1000)."`
-	Dir     string        `name:"dir" placeholder:"DIR" help:"Where the databases of the measurement go. It should be on the disk you mean to use." fallback:"the system's directory for temporary files"`
-	JSON    bool          `name:"json" help:"Print the figures as JSON."`
+	BenchOutput
+}
+
+// BenchOutput says where measurements leave what.
+type BenchOutput struct {
+	Dir  string `name:"dir" placeholder:"DIR" help:"Where the databases of the measurement go. It should be on the disk you mean to use." fallback:"the system's directory for temporary files"`
+	JSON bool   `name:"json" help:"Print the figures as JSON."`
 }
 
 // BenchSignup is "bellhop bench signup".
@@ -139,4 +145,7 @@ type BenchMail struct {
 // BenchChild is a process that a measurement starts. It is not for people.
 type BenchChild struct {
 	Kind string `arg:""`
+	// Dir and Queue are those of the one kind that has them.
+	Dir   string `arg:"" optional:""`
+	Queue string `arg:"" optional:""`
 }

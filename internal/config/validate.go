@@ -104,17 +104,9 @@ func (b *BenchMail) Validate() error {
 }
 
 func (b *Bench) check(f *Faults) {
-	for _, n := range []struct {
-		flag             string
-		value, low, high int
-	}{{"rounds", b.Rounds, 1, 100}, {"workers", b.Workers, 1, 1000}} {
-		if n.value < n.low || n.value > n.high {
-			f.add(n.flag, fmt.Sprintf("want %d to %d, got %d", n.low, n.high, n.value), "leave it out for the usual")
-		}
-	}
-	if b.For < time.Second || b.For > time.Hour {
-		f.add("for", fmt.Sprintf("want 1s to 1h, got %v", b.For), "10s tell enough")
-	}
+	checkRange(f, "rounds", b.Rounds, 1, 100)
+	checkRange(f, "workers", b.Workers, 1, 1000)
+	checkDuration(f, b.For)
 }
 
 func (s *Serve) checkListening(f *Faults) {
