@@ -18,6 +18,9 @@ import (
 // value asks for everything. A test that needs more than there is says so and
 // is skipped; nothing is ever skipped by a driver's name.
 type Features struct {
+	// Absent says why there is no broker to test here, such as one that must be
+	// paid for and that nobody has named. All tests are skipped then.
+	Absent string
 	// Unordered: messages may come in another order than they were sent.
 	Unordered bool
 	// Volatile: messages do not outlive Reopen.
@@ -63,6 +66,9 @@ type behaviour struct {
 
 // Run tests a driver. open must give each test a broker of its own.
 func Run(t *testing.T, features Features, open func(t *testing.T) Broker) {
+	if features.Absent != "" {
+		t.Skip("there is no broker: " + features.Absent)
+	}
 	for _, b := range slices.Concat(sending, receiving, settling, deadLetters) {
 		t.Run(b.name, func(t *testing.T) {
 			if b.lacks != nil {

@@ -111,20 +111,20 @@ func (d *delivery) byToken(ctx context.Context, op func(context.Context, sdkRece
 	bound, cancel := context.WithTimeout(ctx, r.queue.timing.call)
 	defer cancel()
 	l, err := r.attach(bound)
-	if err != nil {
-		if l != nil && bound.Err() == nil {
-			r.drop(l)
-		}
-		return translate(err)
+	if l == nil {
+		return err
 	}
-	_, err = call(bound, l.client, r.queue.timing.call, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, op(ctx, l.sdk)
-	}, nil)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		err = errLimit
+	if err == nil {
+		_, err = call(bound, l.client, r.queue.timing.call, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, op(ctx, l.sdk)
+		}, nil)
 	}
-	r.queue.doubt(ctx, l.client, err)
-	return d.lost(err)
+	err = d.lost(inTime(ctx, err))
+	if err != nil && !d.settled.Load() && ctx.Err() == nil {
+		r.drop(l) // the SDK does not mend each of them
+		r.queue.doubt(ctx, l.client, err)
+	}
+	return err
 }
 
 // lost translates an error, and notes that there is nothing left to be settled.

@@ -25,10 +25,8 @@ const (
 	// searchFor bounds the search for one dead letter: those before it are held
 	// meanwhile, and their locks must not end.
 	searchFor = 40 * time.Second
-	// searchStep is how many dead letters are received at once, and searchWait
-	// how long nothing may come before the search is given up.
+	// searchStep is how many dead letters are received at once.
 	searchStep = 100
-	searchWait = 3 * time.Second
 )
 
 // peek looks at up to limit messages of a queue or its dead letters, from a
@@ -205,7 +203,7 @@ func (q *Queue) remove(ctx context.Context, name string, seq int64, do func(cont
 // returns all for which found was false.
 func (r *receiver) search(ctx context.Context, found func(*delivery) bool) (others []*delivery, err error) {
 	for {
-		wait, cancel := context.WithTimeout(ctx, searchWait)
+		wait, cancel := context.WithTimeout(ctx, r.queue.timing.search)
 		got, err := r.Receive(wait, searchStep)
 		cancel()
 		if errors.Is(err, context.DeadlineExceeded) {

@@ -91,6 +91,7 @@ type timing struct {
 	backoffMax  time.Duration
 	linkAge     time.Duration // of links that send or look
 	batch       time.Duration // how long a receive waits for more than one message
+	search      time.Duration // nothing comes: a search is over
 }
 
 func usualTiming() timing {
@@ -99,7 +100,7 @@ func usualTiming() timing {
 		grace: 3 * time.Second, close: 5 * time.Second,
 		patience: 15 * time.Second, patienceMax: 5 * time.Minute,
 		backoff: 200 * time.Millisecond, backoffMax: 15 * time.Second,
-		linkAge: 5 * time.Minute, batch: 20 * time.Millisecond,
+		linkAge: 5 * time.Minute, batch: 20 * time.Millisecond, search: 3 * time.Second,
 	}
 }
 

@@ -36,6 +36,7 @@ type wire struct {
 	*testing.T
 	dir    string
 	tls    bool
+	anyKey bool // also whoever shows a token of Microsoft Entra
 	keys   *sas.Keys
 	faults *busserver.Faults
 	jump   atomic.Int64
@@ -48,9 +49,27 @@ type wire struct {
 	queues   []*Queue
 }
 
-func startWire(t *testing.T, tls bool) *wire {
+// The rules of a wire's keys, beside the root's.
+const (
+	onlySend   = "only-send"
+	onlyListen = "only-listen"
+	theirKey   = "a key of no importance"
+)
+
+func startWire(t *testing.T, tls bool, set ...func(*wire)) *wire {
 	t.Helper()
-	w := &wire{T: t, dir: t.TempDir(), tls: tls, keys: sas.RandomKeys(), port: "0"}
+	keys, err := sas.NewKeys(
+		sas.Rule{Name: sas.RootRule, Key: "another key of no importance", Rights: sas.Manage},
+		sas.Rule{Name: onlySend, Key: theirKey, Rights: sas.Send},
+		sas.Rule{Name: onlyListen, Key: theirKey, Rights: sas.Listen},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{T: t, dir: t.TempDir(), tls: tls, keys: keys, port: "0"}
+	for _, f := range set {
+		f(w)
+	}
 	w.start()
 	t.Cleanup(func() {
 		for _, q := range w.queues {
@@ -97,14 +116,14 @@ func (w *wire) start() {
 	_, w.port, err = net.SplitHostPort(w.listener.Addr().String())
 	w.must(err)
 	w.faults = &busserver.Faults{}
-	server := busserver.New(busserver.Options{Bus: w.bus, Keys: w.keys, Faults: w.faults})
+	server := busserver.New(busserver.Options{Bus: w.bus, Keys: w.keys, AcceptAnyKey: w.anyKey, Faults: w.faults})
 	w.server.Store(server)
 	w.serving.Go(func() {
 		err := w.listener.Serve(context.Background(), busnet.Routes{
 			AMQP: func(ctx context.Context, conn net.Conn, secure bool) {
 				_ = server.ServeConn(ctx, conn, amqp.Transport{Secure: secure, Loopback: true})
 			},
-			HTTP: busadmin.New(busadmin.Options{Bus: w.bus, Keys: w.keys}),
+			HTTP: busadmin.New(busadmin.Options{Bus: w.bus, Keys: w.keys, AcceptAnyKey: w.anyKey}),
 		})
 		if err != nil {
 			w.Error(err)
@@ -127,13 +146,15 @@ func (w *wire) stop() {
 	}
 }
 
-func (w *wire) connectionString() string {
+// options are for whoever has the key of everything.
+func (w *wire) options() Options {
 	root := w.keys.Root()
-	return sas.ConnectionString{Endpoint: "sb://localhost:" + w.port, KeyName: root.Name, Key: root.Key, Emulator: !w.tls}.String()
+	return w.optionsOf(root.Name, root.Key)
 }
 
-func (w *wire) options() Options {
-	o := Options{ConnectionString: w.connectionString(), Logger: slog.New(slog.NewTextHandler(testWriter{w}, nil))}
+func (w *wire) optionsOf(rule, key string) Options {
+	connection := sas.ConnectionString{Endpoint: "sb://localhost:" + w.port, KeyName: rule, Key: key, Emulator: !w.tls}
+	o := Options{ConnectionString: connection.String(), Logger: slog.New(slog.NewTextHandler(testWriter{w}, nil))}
 	if w.tls {
 		pem, err := os.ReadFile(busnet.CertificateFile(w.dir))
 		w.must(err)
@@ -153,7 +174,10 @@ func (w *wire) queue() *Queue {
 
 func (w *wire) queueWith(t timing) *Queue {
 	w.Helper()
-	o := w.options()
+	return w.queueOf(w.options(), t)
+}
+
+func (w *wire) queueOf(o Options, t timing) *Queue {
 	q := newQueue(o.Logger, t, o.client)
 	w.queues = append(w.queues, q)
 	return q
