@@ -146,7 +146,7 @@ func (c *Conn) run() error {
 	}
 	c.end(err)
 	writer.Wait()
-	if _, told := errors.AsType[*wire.Error](err); told || errors.Is(err, errRefused) {
+	if _, told := errors.AsType[*wire.Error](err); err == c.why() && (told || errors.Is(err, errRefused)) {
 		c.discard()
 	}
 	_ = c.nc.Close()

@@ -18,22 +18,23 @@ type idleReader struct {
 }
 
 func (r *idleReader) Read(p []byte) (int, error) {
-	if now := time.Now(); !now.Before(r.renew) {
-		timeout := r.c.server.cfg.IdleTimeout
+	timeout := r.c.server.cfg.IdleTimeout
+	if now := time.Now(); !now.Before(r.renew) && r.c.readUntil(now.Add(2*timeout)) {
 		r.renew = now.Add(timeout / 8)
-		r.c.readUntil(now.Add(2 * timeout))
 	}
 	return r.c.nc.Read(p)
 }
 
-// readUntil sets the deadline of reading while the connection is open: another
-// one governs the handshake and the end.
-func (c *Conn) readUntil(deadline time.Time) {
+// readUntil sets the deadline of reading if the connection is open: another one
+// governs the handshake and the end.
+func (c *Conn) readUntil(deadline time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == connOpen {
-		_ = c.nc.SetReadDeadline(deadline)
+	if c.state != connOpen {
+		return false
 	}
+	_ = c.nc.SetReadDeadline(deadline)
+	return true
 }
 
 // read handles frames until the connection ends, and returns why it did.

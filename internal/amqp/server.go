@@ -66,7 +66,9 @@ type Config struct {
 	// specification allows.
 	Unknown wire.DeliveryState
 
-	// Logger takes what goes wrong with peers. Default: nothing is logged.
+	// Logger takes what the handler did wrong, such as properties that cannot be
+	// encoded. What peers do wrong is what Serve returns. Default: nothing is
+	// logged.
 	Logger *slog.Logger
 }
 

@@ -49,6 +49,7 @@ func New(t testing.TB, nc net.Conn) *Peer {
 func (p *Peer) Write(b []byte) {
 	p.t.Helper()
 	_ = p.nc.SetWriteDeadline(time.Now().Add(Patience))
+	defer func() { _ = p.nc.SetWriteDeadline(time.Time{}) }()
 	if err := p.TryWrite(b); err != nil {
 		p.t.Fatalf("write %d bytes: %v", len(b), err)
 	}
@@ -63,6 +64,13 @@ func (p *Peer) TryWrite(b []byte) error {
 
 // Hang closes the connection without a word.
 func (p *Peer) Hang() { _ = p.nc.Close() }
+
+// Drain reads to the end of the connection, and forgets it. It may be called on
+// any goroutine.
+func (p *Peer) Drain() { _, _ = io.Copy(io.Discard, p.nc) }
+
+// LocalAddr is the address of this end.
+func (p *Peer) LocalAddr() net.Addr { return p.nc.LocalAddr() }
 
 // Send sends performatives on a channel in one write.
 func (p *Peer) Send(channel uint16, performatives ...wire.Performative) {
