@@ -138,7 +138,7 @@ func (h *hall) waits(r queue.Receiver) {
 			l := r.link
 			r.mu.Unlock()
 			select {
-			case <-l.opened:
+			case <-l.opened.over:
 				return
 			default:
 			}

@@ -11,8 +11,9 @@
 //     behind, and the whole client is made anew: new links on a dead
 //     connection do not help.
 //   - A receiver asks for one message, and for twice as many each time it was
-//     given all it asked for, never for more than its caller has room for.
-//     Credit that is left on a link would draw messages that nobody takes.
+//     given all it asked for at once, never for more than its caller has room
+//     for. Credit that is left on a link would draw messages that nobody takes,
+//     and the SDK holds back the first of several while it waits for the others.
 //   - A receive that ends without messages and without an error means that the
 //     link is lost, or, after some conditions, that the SDK will say so again
 //     at once for as long as it is asked. The link is closed, and the next one
@@ -25,9 +26,9 @@
 //     it is settled once more by its lock token, on whichever link there is.
 //     The SDK would recover the connection for each message that came by a
 //     connection that is gone, however well the new one is.
-//   - Links that send, or look, are made anew every few minutes: the SDK spins
-//     for as long as one of its auxiliary links has ended with certain
-//     conditions, and nothing tells of that.
+//   - Links that send, or look, are made anew every minute: the SDK keeps a
+//     processor busy for as long as one of its auxiliary links has ended with
+//     certain conditions (server-busy is one), and nothing tells of that.
 //   - Tokens are asked for with a deadline, which the SDK does not set.
 //   - Closing has a deadline.
 //
@@ -91,6 +92,7 @@ type timing struct {
 	backoffMax  time.Duration
 	linkAge     time.Duration // of links that send or look
 	batch       time.Duration // how long a receive waits for more than one message
+	prompt      time.Duration // messages that come sooner have waited for whoever asks
 	search      time.Duration // nothing comes: a search is over
 }
 
@@ -100,7 +102,7 @@ func usualTiming() timing {
 		grace: 3 * time.Second, close: 5 * time.Second,
 		patience: 15 * time.Second, patienceMax: 5 * time.Minute,
 		backoff: 200 * time.Millisecond, backoffMax: 15 * time.Second,
-		linkAge: 5 * time.Minute, batch: 20 * time.Millisecond, search: 3 * time.Second,
+		linkAge: time.Minute, batch: 20 * time.Millisecond, prompt: 50 * time.Millisecond, search: 3 * time.Second,
 	}
 }
 

@@ -42,6 +42,7 @@ type receiver struct {
 	heard     time.Time // the last message, or the last look
 	patience  time.Duration
 	suspect   int64 // the message that waited at the last look; 0 for none
+	looking   *peek // the look under way, nil for none
 
 	mu   sync.Mutex
 	link *link                  // nil until it is needed
@@ -52,8 +53,15 @@ type receiver struct {
 type link struct {
 	client *client
 	sdk    sdkReceiver
-	opened chan struct{} // closed when it is attached, or cannot be
-	err    error         // why not; to be read after opened
+	opened *peek // over when it is attached, or cannot be
+}
+
+// peek is a look at the head of a queue, which goes on when nobody waits for it.
+type peek struct {
+	link *link
+	over chan struct{}
+	head []*azservicebus.ReceivedMessage // to be read after over, as is err
+	err  error
 }
 
 func newReceiver(q *Queue, name string) *receiver {
@@ -123,17 +131,18 @@ func (r *receiver) once(ctx context.Context, limit int) ([]queue.Delivery, error
 		if err := r.look(ctx, l); err != nil {
 			return nil, r.fault(ctx, l, err)
 		}
-		if !r.queue.isCurrent(l.client) {
-			return nil, nil
-		}
 	}
-	asked := min(r.ask, limit)
+	asked, began := min(r.ask, limit), time.Now()
 	got, err := call(ctx, l.client, r.queue.timing.receive, func(ctx context.Context) ([]*azservicebus.ReceivedMessage, error) {
 		return l.sdk.ReceiveMessages(ctx, asked, &azservicebus.ReceiveMessagesOptions{TimeAfterFirstMessage: r.queue.timing.batch})
 	}, l.giveBack)
 	switch {
 	case len(got) > 0:
-		return r.hand(l, got, asked), nil
+		r.ask = 1
+		if len(got) == asked && time.Since(began) < r.queue.timing.prompt {
+			r.ask = min(2*asked, maxReceive)
+		}
+		return r.hand(l, got), nil
 	case errors.Is(err, errLimit):
 		return nil, nil
 	case err == nil:
@@ -143,11 +152,7 @@ func (r *receiver) once(ctx context.Context, limit int) ([]queue.Delivery, error
 }
 
 // hand makes deliveries.
-func (r *receiver) hand(l *link, got []*azservicebus.ReceivedMessage, asked int) []queue.Delivery {
-	r.ask = 1
-	if len(got) == asked {
-		r.ask = min(2*asked, maxReceive)
-	}
+func (r *receiver) hand(l *link, got []*azservicebus.ReceivedMessage) []queue.Delivery {
 	r.failures, r.notBefore = 0, time.Time{}
 	r.heard, r.suspect, r.patience = time.Now(), 0, r.queue.timing.patience
 	r.queue.healthy()
@@ -218,18 +223,25 @@ func (r *receiver) backoff() time.Duration {
 // look finds out whether the receiver is deaf: at the head of the queue is a
 // message that was there at the last look, and nobody here holds it. Somebody
 // else may, for long; so the more often it did not help to make the client
-// anew, the more patient the receiver is.
+// anew, the more patient the receiver is. A look goes on when ctx ends: no answer
+// to it is an answer, also for callers that never wait long enough.
 func (r *receiver) look(ctx context.Context, l *link) error {
-	from := int64(0)
-	head, err := call(ctx, l.client, r.queue.timing.call, func(ctx context.Context) ([]*azservicebus.ReceivedMessage, error) {
-		return l.sdk.PeekMessages(ctx, glance, &azservicebus.PeekMessagesOptions{FromSequenceNumber: &from})
-	}, nil)
-	if err != nil {
-		return err
+	if r.looking == nil || r.looking.link != l {
+		r.looking = l.peek(glance)
+	}
+	select {
+	case <-r.looking.over:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	found := r.looking
+	r.looking = nil
+	if found.err != nil {
+		return found.err
 	}
 	r.heard = time.Now()
 	last := r.suspect
-	r.suspect = r.waiting(head)
+	r.suspect = r.waiting(found.head)
 	if r.suspect == 0 || r.suspect != last {
 		return nil
 	}
@@ -264,8 +276,8 @@ func (r *receiver) attach(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	select {
-	case <-l.opened:
-		return l, l.err
+	case <-l.opened.over:
+		return l, l.opened.err
 	case <-ctx.Done():
 		return l, ctx.Err()
 	}
@@ -285,24 +297,27 @@ func (r *receiver) currentLink() (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.link = &link{client: c, sdk: sdk, opened: make(chan struct{})}
-	r.link.open()
+	// The SDK attaches a link at the first thing it is asked for, and looking is
+	// the one that takes no message.
+	r.link = &link{client: c, sdk: sdk}
+	r.link.opened = r.link.peek(1)
 	return r.link, nil
 }
 
-// open attaches the link: the SDK does so at the first thing it is asked for,
-// and looking is the one that takes no message.
-func (l *link) open() {
+// peek begins a look.
+func (l *link) peek(most int) *peek {
+	p := &peek{link: l, over: make(chan struct{})}
 	started := l.client.start(func() {
-		defer close(l.opened)
-		_, l.err = call(context.Background(), l.client, l.client.timing.call, func(ctx context.Context) ([]*azservicebus.ReceivedMessage, error) {
-			return l.sdk.PeekMessages(ctx, 1, &azservicebus.PeekMessagesOptions{FromSequenceNumber: new(int64)})
+		defer close(p.over)
+		p.head, p.err = call(context.Background(), l.client, l.client.timing.call, func(ctx context.Context) ([]*azservicebus.ReceivedMessage, error) {
+			return l.sdk.PeekMessages(ctx, most, &azservicebus.PeekMessagesOptions{FromSequenceNumber: new(int64)})
 		}, nil)
 	})
 	if !started {
-		l.err = errReplaced
-		close(l.opened)
+		p.err = errReplaced
+		close(p.over)
 	}
+	return p
 }
 
 // giveBack gives back what came too late for its receive.
