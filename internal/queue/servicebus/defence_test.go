@@ -153,7 +153,7 @@ func (h *hall) waits(r queue.Receiver) {
 // has a recovery, or none, for. The next message comes all the same, once.
 func TestLinkEnds(t *testing.T) {
 	for _, condition := range []string{
-		"", "update", "amqp:link:detach-forced", "amqp:internal-error", "amqp:not-allowed", "amqp:resource-limit-exceeded",
+		"cut", "update", "amqp:link:detach-forced", "amqp:internal-error", "amqp:not-allowed", "amqp:resource-limit-exceeded",
 		"com.microsoft:server-busy", "com.microsoft:timeout", "com.microsoft:operation-cancelled", "com.example:unheard-of",
 	} {
 		t.Run(condition, func(t *testing.T) {
@@ -171,7 +171,7 @@ func TestLinkEnds(t *testing.T) {
 				}
 			})
 			switch condition {
-			case "":
+			case "cut":
 				h.bus.DropConnections()
 			case "update":
 				h.bus.Update("q")
