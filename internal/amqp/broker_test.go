@@ -27,6 +27,7 @@ type broker struct {
 	incoming amqp.IncomingOptions // Credit, MaxMessageSize and Properties of links
 	outcome  wire.DeliveryState   // of what is sent; nil: accepted
 	hold     func(*amqp.Delivery) // gets what is sent, instead of its queue
+	check    func(*amqp.Delivery) // sees what is sent
 	detached func(error)          // hears of links that have ended
 	authErr  error
 	openErr  error
@@ -102,6 +103,9 @@ func (b *broker) queue(name string) *queue {
 }
 
 func (b *broker) take(name string, d *amqp.Delivery) {
+	if b.check != nil {
+		b.check(d)
+	}
 	if b.hold != nil {
 		b.hold(d)
 		return
