@@ -7,6 +7,7 @@
 //   QUEUE_PREFIX   before the name of a check
 //   CHECKS         only those whose name has this in it
 
+import { webcrypto } from "node:crypto";
 import admin from "./admin.js";
 import auth from "./auth.js";
 import deadLetter from "./dead_letter.js";
@@ -18,6 +19,9 @@ import send from "./send.js";
 import settle from "./settle.js";
 import subscribe from "./subscribe.js";
 import { Bench } from "./check.js";
+
+// Node.js 18, which Debian 12 has, does not have it by itself.
+globalThis.crypto ??= webcrypto;
 
 const { BUS, BUS_ADMIN, QUEUE_PREFIX, CHECKS = "" } = process.env;
 

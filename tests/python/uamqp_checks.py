@@ -10,6 +10,9 @@ from bench import PATIENCE, equal, run, tls
 
 BUS = tls()
 
+# The clients that a check has opened; they are closed after it.
+OPEN = []
+
 
 def auth(queue, key=None):
     return authentication.SASTokenAuth.from_shared_access_key(
@@ -28,18 +31,18 @@ def message(name, body=b"body", **properties):
 
 def send(queue, *messages, **options):
     client = uamqp.SendClient(address(queue), auth=options.pop("auth", None) or auth(queue), **options)
-    try:
-        client.queue_message(*messages)
-        results = client.send_all_messages(close_on_done=False)
-    finally:
-        client.close()
+    OPEN.append(client)
+    client.queue_message(*messages)
+    results = client.send_all_messages()
     equal(results, [constants.MessageState.SendComplete] * len(results))
     equal(len(results), len(messages))
 
 
 def receiver(queue, mode=constants.ReceiverSettleMode.PeekLock, prefetch=10, **options):
-    return uamqp.ReceiveClient(address(queue), auth=auth(queue), receive_settle_mode=mode, prefetch=prefetch,
-                               auto_complete=False, **options)
+    client = uamqp.ReceiveClient(address(queue), auth=auth(queue), receive_settle_mode=mode, prefetch=prefetch,
+                                 auto_complete=False, **options)
+    OPEN.append(client)
+    return client
 
 
 def take(client, n):
@@ -104,9 +107,7 @@ def receive_and_delete(queue):
 def batch(queue):
     bodies = [b"one", b"two", b"three"]
     send(queue, uamqp.message.BatchMessage(data=bodies, multi_messages=False))
-    client = receiver(queue)
-    equal([b"".join(m.get_data()) for m in take(client, 3)], bodies)
-    client.close()
+    equal([b"".join(m.get_data()) for m in take(receiver(queue), 3)], bodies)
 
 
 def settle(queue):
@@ -130,7 +131,6 @@ def settle(queue):
     letter, = take(dead, 1)
     equal(letter.application_properties, {b"DeadLetterReason": b"why", b"DeadLetterErrorDescription": b"because"})
     letter.accept()
-    dead.close()
 
 
 def many(queue):
@@ -167,7 +167,17 @@ def sasl_plain(queue):
     equal(left(queue), ["a"])
 
 
-run({
+def closing(check):
+    def closes(queue):
+        try:
+            check(queue)
+        finally:
+            while OPEN:
+                OPEN.pop().close()
+    return closes
+
+
+run({name: closing(check) for name, check in {
     "send-and-receive": send_and_receive,
     "receive-and-delete": receive_and_delete,
     "batch": batch,
@@ -175,4 +185,4 @@ run({
     "many": many,
     "refused": wrong_key,
     "sasl-plain": sasl_plain,
-})
+}.items()})
