@@ -76,7 +76,27 @@ func TestAmended(t *testing.T) {
 	for name, value := range amended {
 		all[name] = value
 	}
-	expect(b.receive(dead, 1)[0], all, amended)
+	got := b.receive(dead, 1)[0]
+	expect(got, all, amended)
+	b.must(b.Release(ctx, got.LockToken))
+	b.must(b.Replay(ctx, "q", got.SequenceNumber)) // as it was when it died, but for its death
+	for _, p := range []bus.Properties{all, amended} {
+		delete(p, bus.DeadLetterReason)
+		delete(p, bus.DeadLetterErrorDescription)
+	}
+	expect(b.receive("q", 1)[0], all, amended)
+}
+
+// The bound of a message's properties is for those sent and those set together.
+func TestAmendedAreBoundedWithThoseSent(t *testing.T) {
+	b := open(t, bus.Settings{})
+	m := text("a")
+	m.Properties = bus.Properties{"a": make([]byte, 30000), "b": make([]byte, 10000)}
+	_, err := b.Send(t.Context(), "q", m)
+	b.must(err)
+	token := b.one("q", "a", 0).LockToken
+	b.wants(b.Defer(t.Context(), token, bus.Properties{"c": make([]byte, 30000)}), bus.ErrTooLarge)
+	b.must(b.Defer(t.Context(), token, bus.Properties{"c": make([]byte, 20000)}))
 }
 
 // Locks are renewed all or none, and only those of the queue that is named.

@@ -17,7 +17,7 @@ import (
 // it: what had been set stays where it was, and the sizes are known.
 func TestFirstSchemaIsMigrated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bus.db")
-	writeFirstSchema(t, path)
+	size := writeFirstSchema(t, path)
 	b, err := Open(Options{Path: path, Now: func() time.Time { return time.UnixMilli(5000) }})
 	if err != nil {
 		t.Fatal(err)
@@ -25,8 +25,8 @@ func TestFirstSchemaIsMigrated(t *testing.T) {
 	defer b.Close()
 	ctx := t.Context()
 	q, err := b.Queue(ctx, "q")
-	if err != nil || q.Counts != (Counts{Active: 1, DeadLetter: 1}) || q.Settings.Status != StatusActive || !q.Accessed.IsZero() {
-		t.Errorf("queue %+v, error %v", q, err)
+	if err != nil || q.Counts != (Counts{Active: 1, DeadLetter: 1}) || q.Settings.Status != StatusActive || !q.Accessed.IsZero() || q.SizeBytes != size {
+		t.Errorf("want %d bytes, queue %+v, error %v", size, q, err)
 	}
 	got, err := b.Receive(ctx, "q", ReceiveOptions{})
 	if err != nil || got[0].MessageID != "ä" || got[0].Amended != nil || len(got[0].Properties) != 1 || string(got[0].Body.Bytes) != "body" {
@@ -50,18 +50,21 @@ func TestFirstSchemaIsMigrated(t *testing.T) {
 	}
 }
 
-// writeFirstSchema makes a queue with a message and a dead letter.
-func writeFirstSchema(t *testing.T, path string) {
+// writeFirstSchema makes a queue with a message and a dead letter, and returns
+// the size of both.
+func writeFirstSchema(t *testing.T, path string) (size int64) {
 	t.Helper()
 	schema, err := os.ReadFile("migrations/0001_bus.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
+	size = int64(len("ä\x01\x00body") + len("dead\x01\x00\xff\xff"))
 	encoded := func(p Properties) string {
 		buf, err := p.encode()
 		if err != nil {
 			t.Fatal(err)
 		}
+		size += int64(len(buf))
 		return hex.EncodeToString(buf)
 	}
 	rows := fmt.Sprintf(`PRAGMA user_version = 1;
@@ -77,4 +80,5 @@ func writeFirstSchema(t *testing.T, path string) {
 	if err := errors.Join(sqlitex.ExecuteScript(conn, string(schema)+rows, nil), conn.Close()); err != nil {
 		t.Fatal(err)
 	}
+	return size
 }

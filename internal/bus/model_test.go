@@ -315,9 +315,23 @@ func (m *model) apply(s bus.Settlement, b *box, it *item) {
 	}
 }
 
-// settlement draws one, and says what it must come to.
+// token draws a live lock's token more often than any.
+func (m *model) token(t *rapid.T) bus.LockToken {
+	var live []bus.LockToken
+	for _, b := range []*box{m.main, m.dead} {
+		for _, it := range b.inOrder(func(it *item) bool { return it.held }) {
+			live = append(live, it.token)
+		}
+	}
+	if len(live) > 0 && rapid.IntRange(0, 3).Draw(t, "live") > 0 {
+		return rapid.SampledFrom(live).Draw(t, "live token")
+	}
+	return rapid.SampledFrom(m.tokens).Draw(t, "token")
+}
+
+// settlement draws one.
 func (m *model) settlement(t *rapid.T) bus.Settlement {
-	s := bus.Settlement{Token: rapid.SampledFrom(m.tokens).Draw(t, "token")}
+	s := bus.Settlement{Token: m.token(t)}
 	s.Kind = rapid.SampledFrom([]bus.SettleKind{bus.Complete, bus.Abandon, bus.Defer, bus.DeadLetter, bus.Release}).Draw(t, "kind")
 	s.Queue = rapid.SampledFrom([]string{"", "Q", dead, "other"}).Draw(t, "queue")
 	if note := rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "note"); note != "" && (s.Kind == bus.Abandon || s.Kind == bus.Defer || s.Kind == bus.DeadLetter) {
@@ -375,7 +389,7 @@ func (m *model) settleMany(t *rapid.T) {
 }
 
 func (m *model) renew(t *rapid.T) {
-	tokens := rapid.SliceOfN(rapid.SampledFrom(m.tokens), 1, 3).Draw(t, "tokens")
+	tokens := rapid.SliceOfN(rapid.Custom(m.token), 1, 3).Draw(t, "tokens")
 	name := rapid.SampledFrom([]string{"", "", "Q", dead, "other"}).Draw(t, "queue")
 	ends, err := m.RenewLocks(m.tb.Context(), name, tokens...)
 	var held []*item
@@ -475,6 +489,7 @@ func (m *model) wait(t *rapid.T) {
 }
 
 func (m *model) again(*rapid.T) {
+	m.sizes()
 	m.reopen()
 	if m.path == "" { // all is gone
 		m.main, m.dead, m.seen = newBox("q"), newBox(dead), map[string]time.Time{}
@@ -511,7 +526,6 @@ func (m *model) agree(*rapid.T) {
 	q, err := m.Queue(m.tb.Context(), "q")
 	m.check(err == nil && q.Counts == counts, "counts %+v (%v), want %+v", q.Counts, err, counts)
 	m.check((q.SizeBytes > 0) == (len(m.main.items)+len(m.dead.items) > 0), "%d bytes for %+v", q.SizeBytes, counts)
-	m.sizes()
 	for _, b := range []*box{m.main, m.dead} {
 		got, err := m.Peek(m.tb.Context(), b.name, 0, 250)
 		m.check(err == nil, "peek: %v", err)
@@ -559,6 +573,7 @@ func TestModel(t *testing.T) {
 			DuplicateWindow:        rapid.SampledFrom([]time.Duration{0, 20 * time.Second}).Draw(rt, "window"),
 		}
 		m.must(m.CreateQueue(t.Context(), "q", m.settings))
+		defer m.sizes()
 		rt.Repeat(map[string]func(*rapid.T){
 			"": m.agree, "send": m.send, "send more": m.send, "receive": m.receive, "receive more": m.receive, "receive deferred": m.receiveDeferred,
 			"settle": m.settleOne, "settle more": m.settleOne, "settle many": m.settleMany, "renew": m.renew, "lose locks": m.loseLocks,

@@ -1,14 +1,18 @@
 package bus_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"bellhop/internal/bus"
+	"bellhop/internal/sqlitedb"
 )
 
 // A queue's status is enforced, for those who wait already too, and hinders
@@ -59,16 +63,32 @@ func TestStatus(t *testing.T) {
 }
 
 func TestWaitEndsWhenDisabled(t *testing.T) {
-	everywhere(t, bus.Settings{}, func(t *testing.T, b *broker) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broker{tb: t, clock: newClock()}
+		b.start()
+		defer b.stop()
+		b.must(b.CreateQueue(t.Context(), "q", bus.Settings{}))
 		var waiting sync.WaitGroup
+		defer waiting.Wait()
+		var ended atomic.Int64
 		for _, name := range []string{"q", dead} {
 			waiting.Go(func() {
 				_, err := b.Receive(t.Context(), name, bus.ReceiveOptions{})
 				b.wants(err, bus.ErrDisabled)
+				ended.Add(1)
 			})
+			synctest.Wait()
+		}
+		b.must(b.UpdateQueue(t.Context(), "q", bus.Settings{Status: bus.StatusSendDisabled}))
+		synctest.Wait()
+		if ended.Load() > 0 {
+			t.Error("a wait has ended although there is something to wait for")
 		}
 		b.must(b.UpdateQueue(t.Context(), "q", bus.Settings{Status: bus.StatusReceiveDisabled}))
-		waiting.Wait()
+		synctest.Wait()
+		if n := ended.Load(); n != 2 {
+			t.Errorf("%d waits have ended, want 2", n)
+		}
 	})
 }
 
@@ -118,7 +138,6 @@ func TestAccessed(t *testing.T) {
 	b := open(t, bus.Settings{})
 	accessed := func(want time.Time) {
 		t.Helper()
-		b.reopen() // it is on disk
 		q, err := b.Queue(t.Context(), "q")
 		if err != nil || !q.Accessed.Equal(want) {
 			t.Errorf("accessed %s (%v), want %s", q.Accessed, err, want)
@@ -132,10 +151,16 @@ func TestAccessed(t *testing.T) {
 	sent := b.clock.Now()
 	accessed(sent)
 	b.pass(time.Second)
-	b.one("q", "a", 0)
+	got := b.one("q", "a", 0)
 	accessed(sent.Add(time.Second))
+	b.must(b.Abandon(t.Context(), got.LockToken, nil))
 	b.pass(time.Second)
 	b.one("q", "a", 1) // one that came back
+	accessed(sent.Add(2 * time.Second))
+	b.reopen()
+	accessed(sent.Add(2 * time.Second))
+	b.send("b")
+	b.pass(time.Second)
 	accessed(sent.Add(2 * time.Second))
 }
 
@@ -175,7 +200,7 @@ func TestPurge(t *testing.T) {
 	everywhere(t, bus.Settings{DefaultTTL: time.Hour}, func(t *testing.T, b *broker) {
 		ctx := t.Context()
 		b.must(b.CreateQueue(ctx, "other", bus.Settings{}))
-		_, err := b.Send(ctx, "other", text("kept"))
+		_, err := b.Send(ctx, "other", slices.Repeat([]bus.Message{text("kept")}, 20)...)
 		b.must(err)
 		for range 3 {
 			b.send(slices.Repeat([]string{"x"}, 700)...)
@@ -184,7 +209,7 @@ func TestPurge(t *testing.T) {
 		later.ScheduledEnqueueTime = b.clock.Now().Add(time.Minute)
 		_, err = b.Send(ctx, "q", later)
 		b.must(err)
-		other := b.one("other", "kept", 0)
+		others := b.receive("other", 20)
 		held := b.receive("q", 1000)
 		b.must(b.Defer(ctx, held[0].LockToken, nil))
 		b.must(b.Defer(ctx, held[1].LockToken, nil))
@@ -206,15 +231,44 @@ func TestPurge(t *testing.T) {
 		purge(dead, 1)
 		purge("q", 0)
 		b.counts(bus.Counts{})
+		for _, other := range others { // of the same numbers
+			b.must(b.Complete(ctx, other.LockToken))
+		}
 		b.pass(2 * time.Hour) // nothing is left that could come due
 		b.counts(bus.Counts{})
 		b.must(b.Tick(ctx))
 		b.send("fresh")
 		b.one("q", "fresh", 0)
-		b.wants(b.Complete(ctx, other.LockToken), bus.ErrLockLost) // by time, not by purging
 		_, err = b.Purge(ctx, "missing")
 		b.wants(err, bus.ErrQueueNotFound)
 	})
+}
+
+// A purge that is broken off has taken no lock of what it left.
+func TestPurgeBrokenOff(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	armed := false
+	b := openWith(t, bus.Settings{}, func(o *bus.Options) {
+		o.AfterCommit = func(sqlitedb.Group) {
+			if armed {
+				cancel()
+			}
+		}
+	})
+	for range 3 {
+		b.send(slices.Repeat([]string{"x"}, 500)...)
+	}
+	held := append(b.receive("q", 1000), b.receive("q", 1000)...)
+	b.must(b.Tick(t.Context()))
+	armed = true
+	n, err := b.Purge(ctx, "q")
+	b.wants(err, context.Canceled)
+	if n != 1000 || len(held) != 1500 {
+		t.Fatalf("purged %d of %d", n, len(held))
+	}
+	b.wants(b.Complete(t.Context(), held[999].LockToken), bus.ErrLockLost)
+	b.must(b.Complete(t.Context(), held[1000].LockToken))
+	b.counts(bus.Counts{Active: 499})
 }
 
 // A bus in memory leaves nothing, and knows nothing of another.

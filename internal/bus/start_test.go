@@ -234,6 +234,21 @@ func TestC1_15_StartAfterAFailedCommit(t *testing.T) {
 	}
 }
 
+// C1.15: messages whose commit failed have no numbers.
+func TestC1_15_StartSendInAFailedCommit(t *testing.T) {
+	b := open(t, bus.Settings{})
+	b.inSQL("CREATE TRIGGER broken BEFORE UPDATE ON subqueue BEGIN SELECT RAISE(ABORT, 'disk on fire'); END")
+	done := make(chan struct{})
+	b.StartSend("q", []bus.Message{text("a")}, func(seqs []int64, err error) {
+		b.wants(err, bus.ErrFailed)
+		if seqs != nil {
+			t.Errorf("numbers %v", seqs)
+		}
+		close(done)
+	})
+	<-done
+}
+
 // inSQL runs a statement behind the back of the bus.
 func (b *broker) inSQL(statement string) {
 	b.tb.Helper()
