@@ -186,7 +186,7 @@ func (a *Attach) Refuse(err *wire.Error) {
 	}
 	c.queue(l.session.channel, a.answer())
 	c.queue(l.session.channel, &wire.Detach{Handle: l.handle, Closed: true, Error: err})
-	l.release(err)
+	l.release(asError(err))
 	l.state = linkDetaching
 	if l.left != nil {
 		l.forget()

@@ -306,6 +306,61 @@ func TestWriterRoom(t *testing.T) {
 	})
 }
 
+// TestHeldRoom proves that what waits for the window of a session is bounded,
+// that other sessions wait with it then, and go on when the window opens.
+func TestHeldRoom(t *testing.T) {
+	m, p, stuck := receiving(t, amqp.Config{}, &wire.Begin{IncomingWindow: 1})
+	p.BeginAs(1, &wire.Begin{IncomingWindow: wide})
+	p.Send(1, attachReceiver(0, "other"))
+	other := acceptOutgoing(<-m.attaches)
+	amqptest.Expect[*wire.Attach](p)
+	give := credit(0, 1000)
+	give.IncomingWindow = 1
+	p.Send(0, give)
+	p.Send(1, credit(0, 1000))
+	other.wait(t)
+	stuck.wait(t)
+	large, sent := amqp.OutMessage{Tag: []byte("x"), Message: make([]byte, 256<<10)}, 0
+	for stuck.Send(large) == nil {
+		sent++
+	}
+	if bytes := sent * len(large.Message); bytes < 4<<20 || bytes > 10<<20 {
+		t.Errorf("%d bytes were taken for a session whose window is closed", bytes)
+	}
+	other.hasNoDemand(t)
+	demanded := make(chan error, 1)
+	go func() {
+		_, err := other.Wait(t.Context())
+		demanded <- err
+	}()
+	p.Send(0, &wire.Flow{NextIncomingID: wire.Some[uint32](0), IncomingWindow: wide})
+	for range sent {
+		p.Delivery()
+	}
+	if err := <-demanded; err != nil {
+		t.Errorf("wait: %v", err)
+	}
+}
+
+// TestHeldRoomIsFreed is the same when the session ends instead.
+func TestHeldRoomIsFreed(t *testing.T) {
+	m, p, stuck := receiving(t, amqp.Config{}, &wire.Begin{IncomingWindow: 0})
+	p.BeginAs(1, &wire.Begin{IncomingWindow: wide})
+	p.Send(1, attachReceiver(0, "other"))
+	other := acceptOutgoing(<-m.attaches)
+	amqptest.Expect[*wire.Attach](p)
+	give := credit(0, 1000)
+	give.IncomingWindow, give.Echo = 0, true
+	p.Send(1, credit(0, 1000))
+	p.Send(0, give)
+	amqptest.Await[*wire.Flow](p)
+	for stuck.Send(amqp.OutMessage{Tag: []byte("x"), Message: make([]byte, 256<<10)}) == nil {
+	}
+	other.hasNoDemand(t)
+	p.Send(0, &wire.End{})
+	other.wait(t)
+}
+
 // TestPatientWriter proves that a peer which reads slowly, but reads, is not
 // closed.
 func TestPatientWriter(t *testing.T) {

@@ -49,11 +49,11 @@ type Conn struct {
 	links    int
 	later    []func() // to be called by unlock
 
-	out       *buffer    // frames to be written; nil when there are none
-	queued    int        // bytes in out and in what is being written
-	held      int        // bytes that wait for the window of their session
-	confirmed []*Session // with confirmations that are not in out yet
-	crowd     []*Outgoing
+	out       *buffer     // frames to be written; nil when there are none
+	queued    int         // bytes in out and in what is being written
+	held      int         // bytes of messages that wait for the window of their session
+	confirmed []*Session  // with confirmations that are not in out yet
+	crowd     []*Outgoing // links that wait for room
 
 	paused    bool  // reading waits for resume
 	unsettled int64 // bytes that the handler has
@@ -191,7 +191,8 @@ func (c *Conn) leave(cause error) {
 }
 
 // fail ends the connection without a word, with mu held. A reader and a writer
-// that wait for the network find it closed.
+// that wait for the network do not wait any longer. It does not close the
+// network's connection itself, because that can take time where TLS lies below.
 func (c *Conn) fail(cause error) {
 	if c.state == connEnded {
 		return
@@ -201,14 +202,15 @@ func (c *Conn) fail(cause error) {
 	}
 	c.state = connEnded
 	c.release(cause)
-	_ = c.nc.Close()
+	c.deadline = time.Unix(1, 0)
+	_ = c.nc.SetDeadline(c.deadline)
 }
 
 // cut ends the connection at once.
 func (c *Conn) cut(cause error) {
 	c.mu.Lock()
-	defer c.unlock()
 	c.fail(cause)
+	c.unlock()
 	_ = c.nc.Close()
 }
 

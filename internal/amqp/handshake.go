@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -27,7 +28,7 @@ var errRefused = errors.New("amqp: handshake refused")
 // handshake leads the connection from the first byte to both opens, within
 // Config.HandshakeTimeout, however slowly the bytes come.
 func (c *Conn) handshake() (*wire.Reader, error) {
-	if err := c.nc.SetDeadline(time.Now().Add(c.server.cfg.HandshakeTimeout)); err != nil {
+	if err := c.limitHandshake(); err != nil {
 		return nil, fmt.Errorf("limit handshake: %w", err)
 	}
 	src := bufio.NewReaderSize(&idleReader{c: c}, readAhead)
@@ -41,6 +42,15 @@ func (c *Conn) handshake() (*wire.Reader, error) {
 		return nil, c.refuseOpen(err)
 	}
 	return r, c.accept(open)
+}
+
+func (c *Conn) limitHandshake() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != connHandshake {
+		return net.ErrClosed
+	}
+	return c.nc.SetDeadline(time.Now().Add(c.server.cfg.HandshakeTimeout))
 }
 
 // mechanismAnonymous is how a peer comes in that has nothing to show.

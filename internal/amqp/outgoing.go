@@ -120,7 +120,7 @@ func (l *Outgoing) demand() (d Demand, ready bool, err error) {
 		l.finishDrain()
 		credit = 0
 	}
-	if credit > 0 && room > 0 && l.session.outgoing > 0 && c.queued < writerRoom {
+	if credit > 0 && room > 0 && l.session.outgoing > 0 && c.takesMore() {
 		l.waiting = false
 		fitting := max(1, (writerRoom-c.queued)/max(1, l.typical))
 		d.Credit = min(credit, l.session.outgoing, uint32(min(room, fitting)))
@@ -139,7 +139,7 @@ func (l *Outgoing) await() {
 		l.wake = make(chan struct{}, 1)
 	}
 	l.waiting = true
-	if c.queued >= writerRoom && !l.crowding {
+	if !c.takesMore() && !l.crowding {
 		l.crowding = true
 		c.crowd = append(c.crowd, l)
 	}
@@ -239,8 +239,8 @@ func (s *Session) sendFrame(item *sending) {
 	}
 	c.enqueue(b)
 	sent := len(item.rest) - len(rest)
-	c.held -= sent
 	s.pending.bytes -= sent
+	c.unhold(sent)
 	s.nextOutgoing++
 	s.outgoing--
 	if !item.begun {
@@ -340,7 +340,7 @@ func (l *Outgoing) release() {
 	}
 	before := s.pending.bytes
 	s.pending.drop(l)
-	l.conn().held -= before - s.pending.bytes
+	l.conn().unhold(before - s.pending.bytes)
 	if l.flying == 0 {
 		return
 	}

@@ -140,7 +140,7 @@ func (s *Session) peerEnds(p *wire.End) {
 func (s *Session) release(cause error) {
 	s.over = true
 	s.unsettled = nil
-	s.conn.held -= s.pending.bytes
+	s.conn.unhold(s.pending.bytes)
 	s.pending = fifo{}
 	s.conn.links -= len(s.links)
 	for _, l := range s.links {

@@ -16,8 +16,12 @@ const (
 	// so that a peer that writes without reading is not stuck by messages alone.
 	repliesRoom = 2 << 20
 
-	// sendRoom is how many before a message is refused for which there was
-	// demand once.
+	// heldRoom is how many bytes of messages may wait for the windows of sessions
+	// before nobody sends more.
+	heldRoom = 4 << 20
+
+	// sendRoom is how many bytes of both before a message is refused for which
+	// there was demand once.
 	sendRoom = 8 << 20
 
 	// writeStep is how many bytes a peer must take within Config.WriteTimeout.
@@ -71,7 +75,7 @@ func (c *Conn) takeQueued() (out *buffer, last bool) {
 func (c *Conn) writeAll(out *buffer) error {
 	for rest := out.b; len(rest) > 0; {
 		n := min(len(rest), writeStep)
-		if err := c.nc.SetWriteDeadline(c.writeDeadline()); err != nil {
+		if err := c.limitWrite(); err != nil {
 			return err
 		}
 		if _, err := c.nc.Write(rest[:n]); err != nil {
@@ -85,13 +89,13 @@ func (c *Conn) writeAll(out *buffer) error {
 	return nil
 }
 
-func (c *Conn) writeDeadline() time.Time {
+func (c *Conn) limitWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.deadline.IsZero() {
-		return c.deadline
+		return c.nc.SetWriteDeadline(c.deadline)
 	}
-	return time.Now().Add(c.server.cfg.WriteTimeout)
+	return c.nc.SetWriteDeadline(time.Now().Add(c.server.cfg.WriteTimeout))
 }
 
 // wrote frees the room that n bytes took.
@@ -99,17 +103,32 @@ func (c *Conn) wrote(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queued -= n
-	if c.queued < writerRoom {
-		for _, l := range c.crowd {
-			l.crowding = false
-			l.poke()
-		}
-		clear(c.crowd)
-		c.crowd = c.crowd[:0]
-	}
+	c.pokeCrowd()
 	if c.paused {
 		c.resumeReading()
 	}
+}
+
+// unhold is called with mu held when n bytes wait for a window no longer.
+func (c *Conn) unhold(n int) {
+	c.held -= n
+	c.pokeCrowd()
+}
+
+// takesMore tells whether there is room for messages.
+func (c *Conn) takesMore() bool { return c.queued < writerRoom && c.held < heldRoom }
+
+// pokeCrowd wakes the links that wait for room when there is some.
+func (c *Conn) pokeCrowd() {
+	if len(c.crowd) == 0 || !c.takesMore() {
+		return
+	}
+	for _, l := range c.crowd {
+		l.crowding = false
+		l.poke()
+	}
+	clear(c.crowd)
+	c.crowd = c.crowd[:0]
 }
 
 func (c *Conn) queueSignOfLife() {
