@@ -3,11 +3,13 @@ package amqp_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
 
 	"bellhop/internal/amqp"
+	"bellhop/internal/amqp/wire"
 
 	client "github.com/Azure/go-amqp"
 )
@@ -141,4 +143,74 @@ func TestManyLinks(t *testing.T) {
 		})
 	}
 	work.Wait()
+}
+
+// TestManualCredit proves that a client which gives credit by hand gets as much
+// as that, and that draining ends although there is less.
+func TestManualCredit(t *testing.T) {
+	_, address := serve(t, amqp.Config{}, newBroker())
+	session := newSession(t, dial(t, address, nil))
+	sender := newSender(t, session, "q", nil)
+	receiver := newReceiver(t, session, "q", &client.ReceiverOptions{Credit: -1})
+	ctx := patient(t)
+	send := func(n int) {
+		t.Helper()
+		for range n {
+			if err := sender.Send(ctx, client.NewMessage([]byte("x")), nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	take := func(n int) {
+		t.Helper()
+		for range n {
+			m, err := receiver.Receive(ctx, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := receiver.AcceptMessage(ctx, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(5)
+	for _, credit := range []uint32{2, 3, 10} {
+		if err := receiver.IssueCredit(credit); err != nil {
+			t.Fatal(err)
+		}
+		take(min(int(credit), 3))
+		if credit == 2 {
+			send(1) // beyond the credit, for the next
+		}
+		if credit == 3 {
+			send(2)
+		}
+	}
+	if err := receiver.DrainCredit(ctx, nil); err != nil {
+		t.Errorf("drain: %v", err)
+	}
+	send(1)
+	if m := receiver.Prefetched(); m != nil {
+		t.Error("a message came without credit")
+	}
+	if err := receiver.IssueCredit(1); err != nil {
+		t.Fatal(err)
+	}
+	take(1)
+}
+
+// TestRefusalsReachClients proves that a client understands why it is refused.
+func TestRefusalsReachClients(t *testing.T) {
+	b := newBroker()
+	b.outcome = &wire.Rejected{Error: &wire.Error{Condition: wire.ConditionResourceLimitExceeded}}
+	_, address := serve(t, amqp.Config{}, b)
+	session := newSession(t, dial(t, address, nil))
+	_, err := session.NewReceiver(patient(t), "missing", nil)
+	if failed, ok := errors.AsType[*client.Error](err); !ok || failed.Condition != client.ErrCondNotFound {
+		t.Errorf("attach: %v, want amqp:not-found", err)
+	}
+	err = newSender(t, session, "q", nil).Send(patient(t), client.NewMessage([]byte("x")), nil)
+	if failed, ok := errors.AsType[*client.Error](err); !ok || failed.Condition != client.ErrCondResourceLimitExceeded {
+		t.Errorf("send: %v, want amqp:resource-limit-exceeded", err)
+	}
 }
