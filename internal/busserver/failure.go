@@ -44,6 +44,7 @@ var failures = []struct {
 	{bus.ErrTooLarge, wire.ConditionMessageSizeExceeded, http.StatusForbidden, ""},
 	{bus.ErrInvalid, wire.ConditionNotAllowed, http.StatusBadRequest, ""},
 	{context.DeadlineExceeded, conditionTimeout, http.StatusRequestTimeout, "The operation did not end in the time it was given."},
+	{context.Canceled, conditionServerBusy, http.StatusServiceUnavailable, "The connection has ended."}, // so nobody hears it, and it is no fault
 	{bus.ErrFailed, wire.ConditionInternalError, http.StatusInternalServerError, "The bus has failed and takes nothing until it is started again."},
 	{bus.ErrClosed, conditionServerBusy, http.StatusServiceUnavailable, "The bus is shutting down."},
 }
