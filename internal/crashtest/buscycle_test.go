@@ -34,7 +34,6 @@ type ordeal struct {
 	rngMu                sync.Mutex
 	progress             atomic.Int64 // confirmations
 	cycles               int
-	passed               int // scheduled messages that were cancelled in time
 }
 
 func newOrdeal(b *busRig, rng *rand.Rand) *ordeal {
