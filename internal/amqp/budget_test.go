@@ -141,6 +141,33 @@ func TestServerBytes(t *testing.T) {
 	})
 }
 
+// TestServerBytesOfOthers proves that a connection which has nothing unsettled
+// may send even when others have too much.
+func TestServerBytesOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHolder()
+		s := amqp.NewServer(amqp.Config{ServerBytes: 10_000}, h)
+		_, stop := sending(t, s, h, 30, 1000)
+		defer stop()
+		had := h.count()
+		_, stopOther := sending(t, s, h, 5, 1)
+		defer stopOther()
+		for range 5 {
+			if n := h.count(); n != had+1 {
+				t.Fatalf("%d deliveries came, want one more than %d", n, had)
+			}
+			h.mu.Lock()
+			last := h.held[had]
+			h.held = h.held[:had]
+			h.mu.Unlock()
+			last.Settle(&wire.Accepted{})
+		}
+		for h.count() > 0 {
+			h.settle(h.count())
+		}
+	})
+}
+
 // TestSettledLate proves that what is settled after its connection has gone
 // frees what it counted, and harms nobody.
 func TestSettledLate(t *testing.T) {
@@ -217,19 +244,24 @@ func TestPartialDeliveriesOfAll(t *testing.T) {
 		}
 		hogs = append(hogs, p)
 	}
-	hogs[0].Write(encode(t, &wire.Transfer{More: true}, 3000))
+	var modest []*amqptest.Peer
+	for range 4 { // 30 000 and these are more than half of 64 000
+		p := amqptest.Dial(t, address)
+		p.Open("")
+		p.Begin(0)
+		p.Sender(0, 0, "out", "q")
+		p.Write(encode(t, begun(0, 0), 800))
+		p.Send(0, echo())
+		amqptest.Expect[*wire.Flow](p)
+		modest = append(modest, p)
+	}
+	hogs[0].Write(encode(t, &wire.Transfer{More: true}, 1))
 	hogs[0].ExpectDetach(0, 0, wire.ConditionResourceLimitExceeded)
-	p := amqptest.Dial(t, address)
-	p.Open("modest")
-	p.Begin(0)
-	p.Sender(0, 0, "out", "q")
-	hogs[1].Write(encode(t, &wire.Transfer{More: true}, 9000)) // 29 000 and what is to come
-	hogs[1].Send(0, echo())
-	amqptest.Expect[*wire.Flow](hogs[1])
-	p.Write(encode(t, begun(0, 0), 800))
-	p.Write(encode(t, &wire.Transfer{}, 100))
-	if d := amqptest.Await[*wire.Disposition](p); !isAccepted(d.State) {
-		t.Errorf("got %+v", d)
+	for _, p := range modest {
+		p.Write(encode(t, &wire.Transfer{}, 100))
+		if d := amqptest.Await[*wire.Disposition](p); !isAccepted(d.State) {
+			t.Errorf("got %+v", d)
+		}
 	}
 	other.check(t)
 }

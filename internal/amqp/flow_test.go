@@ -277,11 +277,33 @@ func TestIncomingWindow(t *testing.T) {
 			for f.Handle.Present || f.NextIncomingID.Value < sent {
 				f = amqptest.Expect[*wire.Flow](p)
 			}
+			if f.NextIncomingID.Value != sent {
+				t.Fatalf("next-incoming-id is %d after %d transfers", f.NextIncomingID.Value, sent)
+			}
 			heard = f.IncomingWindow
 		}
 	}
 	if heard == 0 {
 		t.Errorf("the window was closed after %d transfers", sent)
+	}
+}
+
+// TestWindowBeforeBegin proves that a window counts from our first transfer when
+// the peer has not seen our begin yet.
+func TestWindowBeforeBegin(t *testing.T) {
+	m := newManual()
+	s := amqp.NewServer(amqp.Config{}, m)
+	s.CountFrom(1000)
+	p, _ := connect(t, s, m)
+	p.Open("peer")
+	give := credit(0, 5)
+	give.NextIncomingID, give.DeliveryCount, give.IncomingWindow = wire.Optional[uint32]{}, wire.Optional[uint32]{}, 3
+	p.Send(0, &wire.Begin{}, attachReceiver(0, "in"), give)
+	amqptest.Expect[*wire.Begin](p)
+	l := acceptOutgoing(<-m.attaches)
+	amqptest.Expect[*wire.Attach](p)
+	if d := l.wait(t); d.Credit != 3 {
+		t.Errorf("demand is %+v, want 3", d)
 	}
 }
 

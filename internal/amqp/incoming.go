@@ -193,11 +193,11 @@ func (l *Incoming) begin(p *wire.Transfer) bool {
 	case s.hadDelivery && wire.SerialDistance(p.DeliveryID.Value, s.lastDelivery) <= 0:
 		s.end(failure(wire.ConditionInvalidField, "transfer.delivery-id: %d does not follow %d", p.DeliveryID.Value, s.lastDelivery))
 		return false
-	case transactional:
-		l.end(failure(wire.ConditionNotImplemented, "this server has no transactions"))
-		return false
 	case creditLeft(l.limit, l.count) == 0:
 		l.overrun()
+		return false
+	case transactional:
+		l.end(failure(wire.ConditionNotImplemented, "this server has no transactions"))
 		return false
 	}
 	s.hadDelivery, s.lastDelivery = true, p.DeliveryID.Value

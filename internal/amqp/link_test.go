@@ -285,6 +285,20 @@ func TestStolenLink(t *testing.T) {
 	}
 }
 
+// TestStolenFromThief proves that a link which was stolen can be stolen again:
+// the first thief's name did not go with its victim.
+func TestStolenFromThief(t *testing.T) {
+	m, p, victim := receiving(t, amqp.Config{}, &wire.Begin{})
+	for handle := range uint32(3) {
+		p.Send(0, attachReceiver(handle+1, "in"))
+		thief := acceptOutgoing(<-m.attaches)
+		amqptest.Expect[*wire.Attach](p)
+		p.ExpectDetach(0, handle, wire.ConditionStolen)
+		<-victim.detached
+		victim = thief
+	}
+}
+
 // TestRefusedThief proves that an attach which is refused steals nothing.
 func TestRefusedThief(t *testing.T) {
 	m, p, victim := receiving(t, amqp.Config{}, &wire.Begin{})
@@ -322,6 +336,29 @@ func TestMaxLinks(t *testing.T) {
 	}
 	p.ExpectClose(wire.ConditionResourceLimitExceeded)
 	other.check(t)
+}
+
+// TestLinksOfEndedSessions proves that the links of a session which has ended
+// count no more, whoever ended it.
+func TestLinksOfEndedSessions(t *testing.T) {
+	_, address := serve(t, amqp.Config{MaxLinks: 2}, newBroker())
+	p := amqptest.Dial(t, address)
+	p.Open("peer")
+	for n := range 10 {
+		p.Begin(0)
+		for handle := range uint32(2) {
+			p.Send(0, attachSender(handle, fmt.Sprint(handle)))
+			amqptest.Expect[*wire.Attach](p)
+			amqptest.Expect[*wire.Flow](p)
+		}
+		if n%2 == 0 {
+			p.Send(0, &wire.End{})
+			amqptest.Await[*wire.End](p)
+		} else {
+			p.Send(0, &wire.Detach{Handle: 99})
+			p.ExpectEnd(0, wire.ConditionUnattachedHandle)
+		}
+	}
 }
 
 // TestSmallPeer proves that handles and channels are picked within what the peer

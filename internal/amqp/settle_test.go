@@ -38,6 +38,7 @@ func TestDispositions(t *testing.T) {
 	}{
 		{"one, not settled", wire.Disposition{First: 3, State: accepted}, []uint32{3}},
 		{"and again", wire.Disposition{First: 3, State: accepted}, []uint32{3}},
+		{"a wide range from the middle", wire.Disposition{First: 8, Last: last(500), State: accepted}, []uint32{8, 9}},
 		{"a range that is settled", wire.Disposition{First: 2, Last: last(4), State: accepted, Settled: true}, []uint32{2, 3, 4}},
 		{"a range with holes", wire.Disposition{First: 1, Last: last(6), State: accepted}, []uint32{1, 5, 6}},
 		{"only what is settled already", wire.Disposition{First: 2, Last: last(3), State: accepted, Settled: true}, nil},

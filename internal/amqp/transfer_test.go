@@ -137,12 +137,16 @@ func TestPresettled(t *testing.T) {
 	_, p, _ := harness(t, amqp.Config{})
 	for id := range uint32(10) {
 		first := amqptest.First(0, id)
-		if id%2 == 0 {
+		switch id % 3 {
+		case 0:
 			first.Settled = wire.Some(true)
 			p.Write(encode(t, first, 1))
-		} else {
+		case 1:
 			first.More = true
 			p.Write(append(encode(t, first, 1), encode(t, &wire.Transfer{Settled: wire.Some(true)}, 1)...))
+		case 2:
+			first.Settled, first.More = wire.Some(true), true
+			p.Write(append(encode(t, first, 1), encode(t, &wire.Transfer{}, 1)...))
 		}
 		next := p.Next()
 		for _, isFlow := next.(*wire.Flow); isFlow; _, isFlow = next.(*wire.Flow) {
@@ -197,15 +201,22 @@ func TestConfirmationsAreMerged(t *testing.T) {
 	p.Sender(0, 0, "out", "q")
 	p.Send(0, &wire.Flow{NextIncomingID: wire.Some[uint32](0), Echo: true}) // the answer occupies the writer
 	for id := range uint32(10) {
-		p.Message(0, 0, id, []byte("x"))
+		transfer := amqptest.First(0, id)
+		if id == 3 { // its sender settles it last
+			transfer.ReceiverSettleMode = wire.Some(wire.ReceiverSecond)
+		}
+		p.Write(encode(t, transfer, 1))
 	}
 	<-settled
 	var got [][2]uint32
-	for len(got) < 5 {
+	for len(got) < 6 {
 		d := amqptest.Expect[*wire.Disposition](p)
 		got = append(got, [2]uint32{d.First, d.Last.Or(d.First)})
+		if d.Settled == (d.First == 3) {
+			t.Errorf("got %+v", d)
+		}
 	}
-	if want := [][2]uint32{{0, 3}, {4, 6}, {7, 7}, {8, 8}, {9, 9}}; !slices.Equal(got, want) {
+	if want := [][2]uint32{{0, 2}, {3, 3}, {4, 6}, {7, 7}, {8, 8}, {9, 9}}; !slices.Equal(got, want) {
 		t.Errorf("confirmed %v, want %v", got, want)
 	}
 }
