@@ -62,7 +62,7 @@ func dieOfMessage(t *testing.T, binary string) []string {
 	deadly, healthy := n.sending("deadly", 1)[0], ""
 	for death := range deaths {
 		b.start()
-		c := b.client(once)
+		c := b.client(once())
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		if s := b.sender(c, "poison"); death == 0 {
 			b.must(s.SendMessage(ctx, message(deadly), nil))

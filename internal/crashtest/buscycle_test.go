@@ -50,7 +50,7 @@ func (o *ordeal) chance(n int) int {
 func (o *ordeal) cycle() {
 	o.t.Helper()
 	p := o.start()
-	c := o.client(once)
+	c := o.client(once())
 	ctx, cancel := context.WithTimeout(o.t.Context(), patience)
 	defer cancel()
 	var all sync.WaitGroup

@@ -90,7 +90,10 @@ func (l *loyal) keepReceiving(ctx context.Context) {
 			pause(ctx, 50*time.Millisecond)
 		}
 		for _, m := range all {
-			if l.received(m) && !l.complete(ctx, r, m) {
+			if !l.received(m) {
+				continue
+			}
+			if err := l.complete(ctx, r, m); err != nil && !isCode(err, azservicebus.CodeLockLost) {
 				break // the rest was locked by the same process
 			}
 		}
@@ -115,10 +118,9 @@ func (l *loyal) received(m *azservicebus.ReceivedMessage) bool {
 	return true
 }
 
-// complete tells whether a completion was confirmed or refused. The SDK's own
-// pauses between its tries cannot be set, and are longer than anybody here has
-// time for.
-func (l *loyal) complete(ctx context.Context, r *azservicebus.Receiver, m *azservicebus.ReceivedMessage) bool {
+// complete completes a message and notes what came of it. The SDK's own pauses
+// between its tries cannot be set, and are longer than anybody here has time for.
+func (l *loyal) complete(ctx context.Context, r *azservicebus.Receiver, m *azservicebus.ReceivedMessage) error {
 	brief, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	err := r.CompleteMessage(brief, m, nil)
@@ -130,10 +132,8 @@ func (l *loyal) complete(ctx context.Context, r *azservicebus.Receiver, m *azser
 		l.settles++
 	case isCode(err, azservicebus.CodeLockLost):
 		l.refused++
-	default:
-		return false
 	}
-	return true
+	return err
 }
 
 // settleHeld completes what was locked by the process before, which must be
@@ -147,7 +147,12 @@ func (l *loyal) settleHeld(ctx context.Context) {
 	defer r.Close(ctx)
 	for _, m := range held {
 		// Only the token: what came by a link of old would be settled on that.
-		l.complete(ctx, r, &azservicebus.ReceivedMessage{LockToken: m.LockToken, MessageID: m.MessageID, SequenceNumber: m.SequenceNumber})
+		err := l.complete(ctx, r, &azservicebus.ReceivedMessage{LockToken: m.LockToken, MessageID: m.MessageID, SequenceNumber: m.SequenceNumber})
+		if err == nil {
+			l.mu.Lock()
+			l.faults = append(l.faults, fmt.Sprintf("%s was completed by a lock that had ended with its process", m.MessageID))
+			l.mu.Unlock()
+		}
 	}
 }
 

@@ -157,7 +157,7 @@ func (b *busRig) stop() {
 }
 
 // once is how a client tries that must not do anything twice by itself.
-var once = azservicebus.RetryOptions{MaxRetries: -1}
+func once() azservicebus.RetryOptions { return azservicebus.RetryOptions{MaxRetries: -1} }
 
 // client is a client of the official SDK.
 func (b *busRig) client(retry azservicebus.RetryOptions) *azservicebus.Client {
