@@ -1,12 +1,14 @@
 package busserver
 
 import (
+	"context"
 	"reflect"
 	"testing"
 	"time"
 
 	goamqp "github.com/Azure/go-amqp"
 
+	"bellhop/internal/amqp/amqptest"
 	"bellhop/internal/amqp/wire"
 	"bellhop/internal/bus"
 )
@@ -262,4 +264,28 @@ func FuzzRequestBody(f *testing.F) {
 			return int(b.disposition("disposition-status"))
 		})
 	})
+}
+
+// Answers that a client gives no credit for do not keep its other requests, and
+// with them all that it sends, waiting for ever.
+func TestRawAnswersWaitNoLongerThanTheClient(t *testing.T) {
+	t.Parallel()
+	p := newRig(t).peer()
+	defer context.AfterFunc(p.ctx, p.Hang)()
+	p.Peer.Sender(1, 0, "requests", "orders/$management")
+	p.Receiver(1, 1, "answers", "orders/$management", 0)
+	request := encoded(t, &wire.Message{
+		Properties:            &wire.Properties{MessageID: "m", ReplyTo: wire.Some("answers")},
+		ApplicationProperties: wire.Map{{Key: "server-timeout", Value: uint32(200)}},
+		Value:                 wire.Some[any](make([]byte, 250<<10)),
+	})
+	const n = 80 // more bytes than a connection may have unsettled, besides those whose answers wait
+	for i := range uint32(n) {
+		p.Transfer(1, amqptest.First(0, i), request, amqptest.MaxFrameSize)
+	}
+	for accepted := uint32(0); accepted < n; {
+		if f, ok := p.Next().(*wire.Disposition); ok {
+			accepted += f.Last.Or(f.First) - f.First + 1
+		}
+	}
 }

@@ -20,7 +20,7 @@ const (
 	// same time, and answers of it wait for the client to take them.
 	requestsAtOnce = 32
 	// requestTimeout bounds a request that sets no limit of its own, or a longer
-	// one.
+	// one, and then again how long its answer waits to be taken.
 	requestTimeout = time.Minute
 )
 
@@ -91,7 +91,11 @@ func (c *conn) answer(session *amqp.Session, n node, d *amqp.Delivery) {
 		rep.fault, rep.status = c.failure(err, n)
 	}
 	d.Settle(&wire.Accepted{})
-	to.send(c.amqp.Context(), rep.message(n, m.Properties.MessageID))
+	// Without an end, answers that nobody takes would stop the requests behind
+	// them, whose bytes would stop the reading of what asks for the answers.
+	wanted, cancel := context.WithTimeout(c.amqp.Context(), r.timeout())
+	defer cancel()
+	to.send(wanted, rep.message(n, m.Properties.MessageID))
 }
 
 // route reads a request and finds the link for its answer.
@@ -233,7 +237,7 @@ func (c *conn) attachReplies(a *amqp.Attach, l *link) {
 }
 
 // send sends an answer when it is its turn and the client gives credit. It is
-// dropped when the link has ended.
+// dropped when the link, or ctx, has ended.
 func (r *replyLink) send(ctx context.Context, message []byte) {
 	select {
 	case r.turn <- struct{}{}:
