@@ -16,6 +16,10 @@ const (
 	// size: the writer reads them while others wait.
 	maxReceive      = 1000
 	maxReceiveBytes = 1 << 20
+
+	// maxFeedBytes bounds what one group hands out to all who wait, for the same
+	// reason; one receive may go beyond it.
+	maxFeedBytes = 8 << 20
 )
 
 // ReceiveOptions configure [Bus.Receive].
@@ -199,10 +203,11 @@ func (b *Bus) dropDamaged(ctx context.Context, w *waiter, token LockToken) error
 // this group has changed something.
 func (b *Bus) dispatch(t *txn, now time.Time) error {
 	var again []*subqueue
+	room := maxFeedBytes
 	for len(b.stir) > 0 { // feeding one may stir another: its dead letters
 		for in := range b.stir {
 			delete(b.stir, in)
-			more, err := b.feed(t, in, now)
+			more, err := b.feed(t, in, &room, now)
 			if err != nil {
 				return err
 			}
@@ -219,15 +224,22 @@ func (b *Bus) dispatch(t *txn, now time.Time) error {
 }
 
 // feed serves the waiters of one subqueue. It leaves with more when a heap of
-// expired messages is in the way, so that others can commit.
-func (b *Bus) feed(t *txn, in *subqueue, now time.Time) (more bool, err error) {
+// expired messages is in the way, or no room in bytes is left, so that others
+// can commit.
+func (b *Bus) feed(t *txn, in *subqueue, room *int, now time.Time) (more bool, err error) {
 	for len(in.waiters) > 0 {
+		if *room <= 0 {
+			return true, nil
+		}
 		w := in.waiters[0]
 		if more, err = b.take(t, in, w, now); more || err != nil {
 			return more, err
 		}
 		if len(w.got) == 0 {
 			break
+		}
+		for i := range w.got {
+			*room -= w.got[i].size()
 		}
 		in.waiters = slices.Delete(in.waiters, 0, 1)
 	}
