@@ -120,7 +120,7 @@ func busMistakes() []busMistake {
 			"	b.nextDue = b.opts.Now().UnixMilli() // look\n\tif err := t.exec(\"UPDATE entry SET place = 0 WHERE place = 1\"); err != nil {\n\t\treturn err\n\t}\n",
 		}}, killed},
 		{"what is received and deleted is only deleted in memory", []seed{{
-			"internal/bus/receive.go", "		if remove {\n", "		if false {\n",
+			"internal/bus/receive.go", "	if !remove {\n", "	if true {\n",
 		}}, killed},
 	}
 }
