@@ -1,6 +1,6 @@
 // Package bus is Bellhop's embedded message broker: named queues with Azure
-// Service Bus's terms and rules, in one SQLite file. It knows no network, no
-// users and no mail.
+// Service Bus's terms and rules, in one SQLite file or in memory. It knows no
+// network, no users and no mail.
 //
 // # Queues and what a message goes through
 //
@@ -11,7 +11,8 @@
 // completes it, abandons it, defers it (it must then be asked for by its
 // sequence number) or dead-letters it. A lock that ends by itself or by
 // abandoning raises the delivery count and puts the message back in its old
-// place; at the queue's maximum the message is dead-lettered instead.
+// place; at the queue's maximum the message is dead-lettered instead. Releasing
+// puts it back as if nobody had had it.
 //
 // # What survives what
 //
@@ -31,10 +32,15 @@
 // bus keeps in memory (locks, cursors, counters, waiting receivers) belongs to
 // that goroutine and needs no mutex. A write changes memory last, when none of
 // its statements can fail any more, because a failed statement undoes only the
-// rows. At the end of each group, inside its transaction, the bus settles what
+// rows. (Where many are settled in one go, or the group's end is at work, a
+// failed statement fails the bus, and memory no longer matters.) At the end of each group, inside its transaction, the bus settles what
 // has come due and gives messages to waiting receivers in the order in which
 // they came; the commit then wakes them. So a message sent to a waiting
 // receiver costs one commit, not two.
+//
+// Sends and settlements can be started without being waited for, so that whoever
+// reads a connection never waits for the disk. What was handed in waits in memory
+// without a bound; callers bound what they have under way.
 //
 // One timer waits for the earliest due time (a lock's end, an expiry, a
 // schedule). An idle bus does nothing.
