@@ -92,7 +92,7 @@ func (b *Bus) open() {
 			b.t.Errorf("bustest: close: %v", err)
 		}
 	})
-	b.server = busserver.New(busserver.Options{Bus: b.bus, Keys: b.keys, Now: b.now, Faults: b.faults})
+	b.server = busserver.New(busserver.Options{Bus: b.bus, Keys: b.keys, Faults: b.faults})
 	server.Store(b.server)
 }
 
@@ -111,7 +111,7 @@ func (b *Bus) listen(secure bool) {
 			AMQP: func(ctx context.Context, conn net.Conn, secure bool) {
 				_ = b.server.ServeConn(ctx, conn, amqp.Transport{Secure: secure, Loopback: true})
 			},
-			HTTP: busadmin.New(busadmin.Options{Bus: b.bus, Keys: b.keys, Now: b.now}),
+			HTTP: busadmin.New(busadmin.Options{Bus: b.bus, Keys: b.keys}),
 		})
 		if err != nil {
 			b.t.Errorf("bustest: %v", err)

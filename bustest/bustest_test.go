@@ -232,6 +232,25 @@ func TestBusy(t *testing.T) {
 	wantCounts(t, bus, "orders", bustest.Counts{Active: 2})
 }
 
+// TestDays puts the clock forward by more than a token lives, between what
+// clients do that have theirs already and clients that are new.
+func TestDays(t *testing.T) {
+	bus := bustest.Start(t, bustest.Queue("orders"))
+	client := connect(t, bus)
+	sender := newSender(t, client, "orders")
+	at := time.Now().Add(24 * time.Hour)
+	if _, err := sender.ScheduleMessages(within(t, patience), []*azservicebus.Message{{Body: []byte("tomorrow")}}, at, nil); err != nil {
+		t.Fatal(err)
+	}
+	bus.Advance(25 * time.Hour)
+	if m := receive(t, receiver(t, client, "orders")); string(m.Body) != "tomorrow" {
+		t.Errorf("received %q", m.Body)
+	}
+	if err := newSender(t, connect(t, bus), "orders").SendMessage(within(t, patience), &azservicebus.Message{}, nil); err != nil {
+		t.Errorf("a new client: %v", err)
+	}
+}
+
 // TestLinksEnd detaches links while a receiver waits, which attaches again.
 func TestLinksEnd(t *testing.T) {
 	t.Parallel()

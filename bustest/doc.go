@@ -22,7 +22,8 @@
 // # Time
 //
 // The bus goes by its own clock, which is the real one until [Bus.Advance] puts
-// it forward: locks end then, messages expire, schedules come due, tokens end.
+// it forward: locks end then, messages expire, schedules come due. Tokens go by
+// the real clock, as the clients do that make them.
 // No test need wait for any of these.
 //
 // # Faults

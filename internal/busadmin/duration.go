@@ -16,6 +16,9 @@ const (
 	// where there is no end.
 	foreverText = "P10675199DT2H48M5.4775807S"
 
+	// longestSeconds is how long that is, without the fraction.
+	longestSeconds = 922337203685
+
 	maxDurationText = 64
 	day             = 24 * time.Hour
 )
@@ -27,8 +30,9 @@ var durationPattern = regexp.MustCompile(`^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)D)?(?:
 var durationUnits = [...]time.Duration{365 * day, 30 * day, day, time.Hour, time.Minute, time.Second}
 
 // parseDuration reads a duration of XML Schema (ISO 8601 without weeks, years
-// and months of fixed length) that is not negative. What is too long for Go is
-// forever; what is finer than a nanosecond is cut off.
+// and months of fixed length) that is neither negative nor longer than
+// foreverText. What is too long for Go is forever; what is finer than a
+// nanosecond is cut off.
 func parseDuration(text string) (time.Duration, bool) {
 	if len(text) > maxDurationText || strings.HasSuffix(text, "P") || strings.HasSuffix(text, "T") {
 		return 0, false
@@ -38,8 +42,14 @@ func parseDuration(text string) (time.Duration, bool) {
 		return 0, false
 	}
 	var total time.Duration
+	var seconds float64 // exact as far as it matters
 	for i, unit := range durationUnits {
 		total = plus(total, parts[i+1], unit)
+		count, _ := strconv.ParseFloat(parts[i+1], 64) // digits, or nothing
+		seconds += count * unit.Seconds()
+	}
+	if seconds > longestSeconds {
+		return 0, false
 	}
 	nanoseconds := (parts[len(durationUnits)+1] + "000000000")[:9]
 	return plus(total, nanoseconds, time.Nanosecond), true

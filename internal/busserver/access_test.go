@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,7 +73,8 @@ func TestSDKRights(t *testing.T) {
 // another queue.
 func TestSDKRefusedSignatures(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	var log logged
+	r := newRig(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	r.queue("orders2", bus.Settings{})
 	root := r.keys.Root()
 	signed := func(resource, rule, key string, expires time.Time) string {
@@ -98,6 +101,27 @@ func TestSDKRefusedSignatures(t *testing.T) {
 	}
 	r.must(r.trySend(r.clientOf(signed("sb://"+r.addr+"/orders", root.Name, root.Key, soon)), "orders"))
 	r.must(r.trySend(r.clientOf(signed("sb://"+r.addr, root.Name, root.Key, soon)), "orders"))
+	if n := strings.Count(log.String(), "its key is not of this bus"); n != 1 {
+		t.Errorf("wrong keys are in the log %d times, want once for all of a minute:\n%s", n, log.String())
+	}
+}
+
+// logged is a log that is read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // An entity that is not there is CodeNotFound in less than 10 s.
@@ -118,6 +142,9 @@ func TestSDKNotFound(t *testing.T) {
 		var e *azservicebus.Error
 		if !errors.As(err, &e) || e.Code != azservicebus.CodeNotFound || !strings.Contains(err.Error(), "could not be found") {
 			t.Errorf("%s: %v", name, err)
+		}
+		if name == "subscription" && (err == nil || !strings.Contains(err.Error(), "Subscriptions of topics are not supported")) {
+			t.Errorf("%s: %v does not say why", name, err)
 		}
 	}
 	if took := time.Since(began); took > 10*time.Second {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -63,7 +64,23 @@ func (r *request) authorize(kind any, token, audience string, resource sas.Resou
 		return anyKey(token, resource, now)
 	}
 	grant, err := r.opts.Keys.Authorize(token, audience, now)
+	if errors.Is(err, sas.ErrSignature) || errors.Is(err, sas.ErrUnknownRule) {
+		r.wrongKey(r.amqp.RemoteAddr())
+	}
 	return grant, refused(err)
+}
+
+// noticeEvery is how often a wrong key is logged at most: clients try again at
+// once.
+const noticeEvery = time.Minute
+
+// wrongKey tells whoever runs the bus why a client of theirs does not get in.
+func (s *Server) wrongKey(client net.Addr) {
+	now, last := time.Now().UnixNano(), s.noticed.Load()
+	if last != 0 && now-last < int64(noticeEvery) || !s.noticed.CompareAndSwap(last, now) {
+		return
+	}
+	s.opts.Logger.Warn("a client was refused: its key is not of this bus; give it the connection string that belongs to it", "client", client.String())
 }
 
 // anyKey judges all of a token but its signature and who made it.
@@ -110,9 +127,11 @@ func (r *request) exists(ctx context.Context, audience string, resource sas.Reso
 	}
 	if errors.Is(err, bus.ErrQueueNotFound) {
 		_, rest, _ := strings.Cut(audience, "://")
-		return &wire.Error{
-			Condition: wire.ConditionNotFound, Description: "The messaging entity 'sb://" + rest + "' could not be found.",
+		text := "The messaging entity 'sb://" + rest + "' could not be found."
+		if n.kind == nodeUnsupported {
+			text += " " + n.unsupported().Description
 		}
+		return &wire.Error{Condition: wire.ConditionNotFound, Description: text}
 	}
 	return err
 }

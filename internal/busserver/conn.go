@@ -54,6 +54,7 @@ func (h handler) Authenticate(ac *amqp.Conn, mechanism wire.Symbol, initial []by
 		grant, err = sas.Grant{Rule: string(parts[1]), Rights: sas.Manage}, nil
 	}
 	if err != nil {
+		h.wrongKey(ac.RemoteAddr())
 		return errCredentials
 	}
 	c.claims.everything = &grant

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bellhop/internal/amqp"
@@ -62,6 +63,7 @@ type Server struct {
 	amqp *amqp.Server
 
 	changes sync.WaitGroup // goroutines of QueueChanged
+	noticed atomic.Int64   // when a wrong key was logged, ns since 1970
 
 	mu       sync.Mutex // guards the two below; conn.mu may be taken while it is held
 	conns    map[*conn]struct{}

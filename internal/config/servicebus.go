@@ -106,7 +106,6 @@ func (a *ServiceBusAccess) check(f *Faults, queue Location) {
 	own := queue.ServiceBus() && queue.Namespace() != "" // an identity of its own
 	switch {
 	case !queue.ServiceBus():
-		a.checkUnused(f)
 		return
 	case own && a.ServiceBusConnectionString.Set():
 		f.add(flag, "--queue names a namespace that this process reaches by its identity", "leave it out, or write --queue servicebus")
@@ -128,7 +127,13 @@ func (a *ServiceBusAccess) check(f *Faults, queue Location) {
 	}
 }
 
-func (a *ServiceBusAccess) checkUnused(f *Faults) {
+// checkUnused looks for settings that a queue elsewhere leaves without a use:
+// for serve, where somebody may believe that they have one. Other commands are
+// run in the same shell.
+func (a *ServiceBusAccess) checkUnused(f *Faults, queue Location) {
+	if queue.ServiceBus() {
+		return
+	}
 	for _, setting := range []struct {
 		flag  string
 		given bool

@@ -105,6 +105,17 @@ func TestServiceBusFaults(t *testing.T) {
 	}
 }
 
+// TestServiceBusUnused checks that commands can be run in the shell of a serve
+// whose queue is in Service Bus.
+func TestServiceBusUnused(t *testing.T) {
+	environ := []string{"BELLHOP_SERVICEBUS_CONNECTION_STRING=Endpoint=sb://localhost;SharedAccessKeyName=n;SharedAccessKey=hunter2"}
+	for _, command := range [][]string{{"verify"}, {"dead", "list"}, {"doctor"}} {
+		if got := faults(t, environ, command...); len(got) > 0 {
+			t.Errorf("%v: faults %v, want none", command, got)
+		}
+	}
+}
+
 func TestSetupServiceBus(t *testing.T) {
 	for _, test := range []struct {
 		environ []string

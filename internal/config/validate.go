@@ -18,6 +18,7 @@ func (s *Serve) Validate() error {
 	s.checkListening(&f)
 	s.checkBus(&f)
 	s.Data.check(&f)
+	s.checkUnused(&f, s.Queue)
 	s.Eviction.check(&f, &s.Data)
 	s.checkServer(&f)
 	s.checkMailbox(&f)
