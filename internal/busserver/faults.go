@@ -168,6 +168,17 @@ func (c *faultyConn) Write(b []byte) (int, error) {
 
 // Close ends a Write that waits.
 func (c *faultyConn) Close() error {
-	c.once.Do(func() { close(c.closed) })
+	c.end()
 	return c.Conn.Close()
 }
+
+// SetDeadline ends a Write that waits, too, when the time is over: that is how
+// a connection whose client has gone stops waiting.
+func (c *faultyConn) SetDeadline(at time.Time) error {
+	if !at.IsZero() && !at.After(time.Now()) {
+		c.end()
+	}
+	return c.Conn.SetDeadline(at)
+}
+
+func (c *faultyConn) end() { c.once.Do(func() { close(c.closed) }) }

@@ -9,6 +9,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 	goamqp "github.com/Azure/go-amqp"
 
+	"bellhop/internal/amqp/wire"
 	"bellhop/internal/bus"
 )
 
@@ -117,6 +118,19 @@ func TestFaultDeafEndsWithTheConnection(t *testing.T) {
 		t.Error("a deaf server let somebody in")
 	}
 	r.faults.DropConnections()
+}
+
+// A client that goes while the server is deaf takes its connection with it.
+func TestFaultDeafEndsWithTheClient(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p := r.peer()
+	p.Peer.Sender(1, 0, "s", "orders")
+	r.faults.Deaf(true)
+	p.Message(1, 0, 0, encoded(t, &wire.Message{Value: wire.Some[any]("x")}))
+	r.await(func() bool { return r.has("orders") == 1 }) // so there is an answer that is held back
+	p.Hang()
+	r.await(func() bool { return len(r.server.connections()) == 0 })
 }
 
 func TestFaultDelay(t *testing.T) {
