@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,7 +51,7 @@ func (h *holder) settle(n int) {
 }
 
 // sending is a peer that writes n messages of so many bytes in the background,
-// and reads what comes. stop ends both.
+// and reads what comes. stop ends both. Messages without a byte are settled.
 func sending(t *testing.T, s *amqp.Server, h amqp.Handler, n uint32, size int) (p *amqptest.Peer, stop func()) {
 	t.Helper()
 	p, _ = connect(t, s, h)
@@ -59,7 +60,9 @@ func sending(t *testing.T, s *amqp.Server, h amqp.Handler, n uint32, size int) (
 	p.Sender(0, 0, "out", "q")
 	var b []byte
 	for id := range n {
-		b = append(b, encode(t, amqptest.First(0, id), size)...)
+		first := amqptest.First(0, id)
+		first.Settled = wire.Some(size == 0)
+		b = append(b, encode(t, first, size)...)
 	}
 	var work sync.WaitGroup
 	work.Go(func() { _ = p.TryWrite(b) })
@@ -150,7 +153,7 @@ func TestServerBytesOfOthers(t *testing.T) {
 		_, stop := sending(t, s, h, 30, 1000)
 		defer stop()
 		had := h.count()
-		_, stopOther := sending(t, s, h, 5, 1)
+		_, stopOther := sending(t, s, h, 5, 0) // settled, so that no confirmation is written
 		defer stopOther()
 		for range 5 {
 			if n := h.count(); n != had+1 {
@@ -290,6 +293,36 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 		if took := time.Since(start); took != 30*time.Second {
 			t.Errorf("the connection was closed after %v, want 30s", took)
 		}
+	})
+}
+
+// TestPeerThatReadsLate proves that a peer which was not read because it did not
+// read gets all its answers when it does.
+func TestPeerThatReadsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const questions = 150_000
+		p := pipe(t, amqp.Config{}, newBroker())
+		p.Open("peer")
+		p.Begin(0)
+		ask := amqptest.Frames(t, 0, echo())
+		var written atomic.Int32
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range questions {
+				if p.TryWrite(ask) == nil {
+					written.Add(1)
+				}
+			}
+		}()
+		synctest.Wait()
+		if n := written.Load(); n == questions {
+			t.Error("all questions were taken before an answer was read")
+		}
+		for range questions {
+			amqptest.Expect[*wire.Flow](p)
+		}
+		<-done
 	})
 }
 

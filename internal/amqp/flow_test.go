@@ -91,7 +91,7 @@ func TestDemandIsWithdrawn(t *testing.T) {
 	for name, does := range map[string]wire.Performative{
 		"less credit": credit(0, 1),
 		"no credit":   credit(0, 0),
-		"drain":       drain(credit(0, 5)),
+		"drain":       drain(credit(0, 7)),
 		"detach":      &wire.Detach{Closed: true},
 		"end":         &wire.End{},
 		"close":       &wire.Close{},
