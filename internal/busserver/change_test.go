@@ -13,6 +13,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"bellhop/internal/amqp/wire"
 	"bellhop/internal/bus"
 )
 
@@ -216,4 +217,16 @@ func TestC1_15_FailedBusRejects(t *testing.T) {
 		_, err = rec.Receive(r.ctx, nil)
 	}
 	r.condition(err, goamqp.ErrCondInternalError)
+}
+
+// TestLinkDetachedBeforeItsAnswer is about a queue that changes while a link is
+// attached to it: the link ends as soon as it has begun.
+func TestLinkDetachedBeforeItsAnswer(t *testing.T) {
+	l, why := &link{}, &wire.Error{Condition: wire.ConditionDetachForced}
+	l.detach(why)
+	var got *wire.Error
+	l.accept(func(e *wire.Error) { got = e })
+	if got != why {
+		t.Errorf("the link was detached with %v, want %v", got, why)
+	}
 }

@@ -106,7 +106,7 @@ func (h handler) Attach(a *amqp.Attach) {
 	case nodeUnsupported:
 		a.Refuse(h.tracked(n.unsupported()))
 	case nodeCBS:
-		c.attachRequests(a, n)
+		c.attachRequests(a, &link{node: n, fromClient: a.FromClient()})
 	default:
 		c.work.Go(func() { c.attachEntity(a, n) })
 	}
@@ -141,18 +141,43 @@ type conn struct {
 type link struct {
 	node       node
 	fromClient bool
-	detach     func(*wire.Error) // does not block
 
 	gone bool // guarded by conn.mu
+
+	mu       sync.Mutex
+	accepted func(*wire.Error) // detaches it, without blocking; nil before the client's attach is answered
+	early    *wire.Error       // why it is to be detached as soon as that is done
 }
 
-// add enters a link that has been accepted, unless it has ended already.
-func (c *conn) add(l *link, detach func(*wire.Error)) {
+// enter makes a link known. An update of its queue is not missed if that
+// happens before anything about the queue is looked up.
+func (c *conn) enter(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l.detach = detach
 	if !l.gone {
 		c.links[l] = struct{}{}
+	}
+}
+
+// accept says how a link is detached, now that its attach is answered.
+func (l *link) accept(detach func(*wire.Error)) {
+	l.mu.Lock()
+	l.accepted = detach
+	early := l.early
+	l.mu.Unlock()
+	if early != nil {
+		detach(early)
+	}
+}
+
+// detach ends a link, or sees to it that it will end when it has begun.
+func (l *link) detach(why *wire.Error) {
+	l.mu.Lock()
+	accepted := l.accepted
+	l.early = why
+	l.mu.Unlock()
+	if accepted != nil {
+		accepted(why)
 	}
 }
 

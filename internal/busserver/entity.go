@@ -20,23 +20,24 @@ const filterSession = "com.microsoft:session-filter"
 // attachEntity answers an attach to a queue, its dead-letter queue, or the
 // management of either.
 func (c *conn) attachEntity(a *amqp.Attach, n node) {
-	if err := c.mayAttach(a, n); err != nil {
+	l := &link{node: n, fromClient: a.FromClient()}
+	c.enter(l)
+	if err := c.mayAttach(a, l); err != nil {
+		c.remove(l)
 		fault, _ := c.failure(err, n)
 		a.Refuse(fault)
 		return
 	}
-	l := &link{node: n, fromClient: a.FromClient()}
 	switch {
 	case n.kind == nodeManagement:
-		c.attachRequests(a, n)
-		return
+		c.attachRequests(a, l)
 	case l.fromClient:
 		in := a.AcceptIncoming(amqp.IncomingOptions{
 			Credit: sendCredit, MaxMessageSize: uint64(c.opts.MaxMessageBytes), SettleFirst: true,
 			Deliver:  func(d *amqp.Delivery) { c.take(l, d) },
 			Detached: func(error) { c.remove(l) },
 		})
-		c.add(l, in.Detach)
+		l.accept(in.Detach)
 	default:
 		out := a.AcceptOutgoing(amqp.OutgoingOptions{
 			Source: withoutFilters(a.Frame().Source),
@@ -45,7 +46,7 @@ func (c *conn) attachEntity(a *amqp.Attach, n node) {
 			},
 			Detached: func(error) { c.remove(l) },
 		})
-		c.add(l, out.Detach)
+		l.accept(out.Detach)
 		p := pump{conn: c, link: l, out: out, remove: a.Frame().SenderSettleMode == wire.Some(wire.SenderSettled)}
 		c.work.Go(p.run)
 	}
@@ -68,8 +69,8 @@ func withoutFilters(s *wire.Source) *wire.Source {
 
 // mayAttach checks rights before anything else, so that who has none learns
 // nothing.
-func (c *conn) mayAttach(a *amqp.Attach, n node) error {
-	l := &link{node: n, fromClient: a.FromClient()}
+func (c *conn) mayAttach(a *amqp.Attach, l *link) error {
+	n := l.node
 	if !c.allows(n, l.needs()) {
 		return unauthorized(l)
 	}

@@ -46,8 +46,7 @@ type requestHandler func(context.Context, *request) (reply, error)
 
 // attachRequests attaches one half of a pair for requests: what the client
 // sends them on, or what it is answered on.
-func (c *conn) attachRequests(a *amqp.Attach, n node) {
-	l := &link{node: n, fromClient: a.FromClient()}
+func (c *conn) attachRequests(a *amqp.Attach, l *link) {
 	if !l.fromClient {
 		c.attachReplies(a, l)
 		return
@@ -55,18 +54,10 @@ func (c *conn) attachRequests(a *amqp.Attach, n node) {
 	session := a.Session()
 	in := a.AcceptIncoming(amqp.IncomingOptions{
 		Credit: requestCredit, MaxMessageSize: uint64(c.opts.MaxMessageBytes), SettleFirst: true,
-		Deliver:  func(d *amqp.Delivery) { c.work.Go(func() { c.answer(session, n, d) }) },
+		Deliver:  func(d *amqp.Delivery) { c.work.Go(func() { c.answer(session, l.node, d) }) },
 		Detached: func(error) { c.remove(l) },
 	})
-	c.addRequests(l, in.Detach)
-}
-
-// addRequests enters a link for requests. Those with tokens need no token.
-func (c *conn) addRequests(l *link, detach func(*wire.Error)) {
-	if l.node.kind == nodeManagement {
-		c.add(l, detach)
-		c.recheck(l)
-	}
+	l.accept(in.Detach)
 }
 
 // answer carries out one request and answers it.
@@ -233,7 +224,7 @@ func (c *conn) attachReplies(a *amqp.Attach, l *link) {
 			c.remove(l)
 		},
 	})
-	c.addRequests(l, r.out.Detach)
+	l.accept(r.out.Detach)
 }
 
 // send sends an answer when it is its turn and the client gives credit. It is
