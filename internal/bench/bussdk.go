@@ -20,7 +20,7 @@ func busSDK(ctx context.Context, o Options, b BusOptions) error {
 			if !durable {
 				s.prefix = "not durable, "
 			}
-			o.round(n, s.prefix+"the official client, then the engine alone")
+			o.round(n, s.prefix+"the official client and the engine alone")
 			if err := sdkRound(ctx, o, b, filepath.Join(dir, fmt.Sprint(durable)), durable, s); err != nil {
 				return fmt.Errorf("%s%w", s.prefix, err)
 			}
@@ -41,25 +41,27 @@ const (
 	byEngine = "engine alone"
 )
 
+// sdkRound measures the client and the engine in turn in each way: what else the
+// machine does changes from one moment to the next.
 func sdkRound(ctx context.Context, o Options, b BusOptions, dir string, durable bool, s *sheet) error {
-	err := withClient(ctx, o, dir, durable, func(m mover, server *process) error {
-		return measureWays(ctx, o, b, m, server, byClient, s)
+	return withClient(ctx, o, dir, durable, func(client mover, server *process) error {
+		return withEngine(b, dir+"-engine", durable, func(engine mover) error {
+			fill := way{b.Links, b.Batch}
+			bus, alone := stock{mover: client, by: fill}, stock{mover: engine, by: fill}
+			for _, w := range b.ways() {
+				if err := measureWay(ctx, o, b, w, &bus, server, byClient, s); err != nil {
+					return fmt.Errorf("%s: %w", byClient, err)
+				}
+				if err := measureWay(ctx, o, b, w, &alone, nil, byEngine, s); err != nil {
+					return fmt.Errorf("%s: %w", byEngine, err)
+				}
+				for _, what := range []string{sending, completing} {
+					s.add(w.figure(what, "client against engine"), "of its rate", s.last(w.figure(what, byClient))/s.last(w.figure(what, byEngine)))
+				}
+			}
+			return nil
+		})
 	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", byClient, err)
-	}
-	err = withEngine(b, dir+"-engine", durable, func(m mover) error {
-		return measureWays(ctx, o, b, m, nil, byEngine, s)
-	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", byEngine, err)
-	}
-	for _, w := range b.ways() {
-		for _, what := range []string{sending, completing} {
-			s.add(w.figure(what, "client against engine"), "of its rate", s.last(w.figure(what, byClient))/s.last(w.figure(what, byEngine)))
-		}
-	}
-	return nil
 }
 
 // completing is what receivers of the first part do.
@@ -114,25 +116,22 @@ type mover interface {
 	receivers(w way) (callers, error)
 }
 
-// measureWays measures every way. The server's CPU is among the figures if there
-// is a server.
-func measureWays(ctx context.Context, o Options, b BusOptions, m mover, server *process, by string, s *sheet) error {
-	stock := stock{mover: m, by: way{b.Links, b.Batch}}
-	for _, w := range b.ways() {
-		sent, err := stock.send(ctx, w, o.For, server)
-		if err != nil {
-			return fmt.Errorf("send %+v: %w", w, err)
-		}
-		s.addCounted(w.figure(sending, by), sent, server)
-		if err := stock.fill(ctx, b.Messages+3*w.callers*w.batch); err != nil {
-			return fmt.Errorf("fill the queue: %w", err)
-		}
-		received, err := stock.receive(ctx, w, o.For, server)
-		if err != nil {
-			return fmt.Errorf("receive %+v: %w", w, err)
-		}
-		s.addCounted(w.figure(completing, by), received, server)
+// measureWay measures one way. The server's CPU is among the figures if there is
+// a server.
+func measureWay(ctx context.Context, o Options, b BusOptions, w way, k *stock, server *process, by string, s *sheet) error {
+	sent, err := k.send(ctx, w, o.For, server)
+	if err != nil {
+		return fmt.Errorf("send %+v: %w", w, err)
 	}
+	s.addCounted(w.figure(sending, by), sent, server)
+	if err := k.fill(ctx, b.Messages+3*w.callers*w.batch); err != nil {
+		return fmt.Errorf("fill the queue: %w", err)
+	}
+	received, err := k.receive(ctx, w, o.For, server)
+	if err != nil {
+		return fmt.Errorf("receive %+v: %w", w, err)
+	}
+	s.addCounted(w.figure(completing, by), received, server)
 	return nil
 }
 
