@@ -46,8 +46,8 @@ func TestI6_OnlyProbesChangeRows(t *testing.T) {
 		return r.verify().States[onboarding.Queued] >= onboarding.DefaultPolicy().LaneLimit-1
 	})
 	r.awaitProbes(2)
+	probes := r.sink.Connections() // before reading, which takes long enough for probes of its own
 	before := r.rows()
-	probes := r.sink.Connections()
 	r.awaitProbes(3)
 	after := r.rows()
 	probes = r.sink.Connections() - probes
