@@ -50,9 +50,10 @@ fuzz: ## Each fuzz target for FUZZTIME (20s)
 	done
 
 .PHONY: bench
-bench: build ## Measure sign-ups and mails against what this machine can do at best (minutes)
+bench: build ## Measure sign-ups, mails and the bus against what this machine can do at best (a quarter of an hour)
 	@bin/bellhop bench signup
 	@bin/bellhop bench mail
+	@bin/bellhop bench bus --part sdk,backlog
 
 .PHONY: vuln
 vuln: ## Known vulnerabilities in what is used (asks vuln.go.dev, so it is not part of test)
