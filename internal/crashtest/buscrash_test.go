@@ -84,13 +84,13 @@ func dieOfMessage(t *testing.T, binary string) []string {
 	b.start()
 	c := b.client(azservicebus.RetryOptions{})
 	defer leave(c)
-	b.drain(c, "poison", 0, func(m *azservicebus.ReceivedMessage) {
+	b.drain(c, n.blame, "poison", 0, func(m *azservicebus.ReceivedMessage) {
 		if m.MessageID == deadly {
 			n.blame("after %d deaths the message came again, with the delivery count %d", deaths, m.DeliveryCount)
 		}
 		n.taken(m, inQueue)
 	})
-	b.drain(c, "poison", azservicebus.SubQueueDeadLetter, func(m *azservicebus.ReceivedMessage) { n.taken(m, inDeadLetters) })
+	b.drain(c, n.blame, "poison", azservicebus.SubQueueDeadLetter, func(m *azservicebus.ReceivedMessage) { n.taken(m, inDeadLetters) })
 	n.judge()
 	return n.faults
 }

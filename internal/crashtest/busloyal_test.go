@@ -178,7 +178,8 @@ func (l *loyal) judge(kills int) []string {
 	l.process.kill() // ends the locks that are left
 	l.start()
 	l.held = make([]*azservicebus.ReceivedMessage, 5)
-	l.drain(c, mixed, 0, func(m *azservicebus.ReceivedMessage) { l.received(m) })
+	blame := func(format string, args ...any) { l.faults = append(l.faults, fmt.Sprintf(format, args...)) }
+	l.drain(c, blame, mixed, 0, func(m *azservicebus.ReceivedMessage) { l.received(m) })
 	copies := 0
 	for id, seqs := range l.copies {
 		copies += len(seqs) - 1
