@@ -15,6 +15,8 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -42,6 +44,39 @@ type Message struct {
 	Properties map[string]string
 	// Body is opaque to the queue. At most 64 KiB.
 	Body []byte
+}
+
+// Limits of a [Message], and of what is said of a dead letter.
+const (
+	maxBodyBytes     = 64 << 10
+	maxPropertyBytes = 255
+
+	// MaxReasonBytes is where [ClipReason] cuts.
+	MaxReasonBytes = 4096
+)
+
+// CheckSize is [ErrTooLarge], with what is too large, for a message over the
+// contract's limits. Drivers call it before they send.
+func (m Message) CheckSize() error {
+	if len(m.Body) > maxBodyBytes {
+		return fmt.Errorf("%w: a body of %d bytes, the limit is %d", ErrTooLarge, len(m.Body), maxBodyBytes)
+	}
+	for key, value := range m.Properties {
+		if max(len(key), len(value)) > maxPropertyBytes {
+			return fmt.Errorf("%w: property %q has a name or value over %d bytes", ErrTooLarge, key, maxPropertyBytes)
+		}
+	}
+	return nil
+}
+
+// ClipReason makes the reason or description of a dead letter, which may come
+// from anywhere, fit for a person: UTF-8 of at most [MaxReasonBytes].
+func ClipReason(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	if len(s) <= MaxReasonBytes {
+		return s
+	}
+	return strings.ToValidUTF8(s[:MaxReasonBytes], "")
 }
 
 // Queue is one broker with its named queues. All methods may be called

@@ -14,12 +14,6 @@ import (
 	"bellhop/internal/queue"
 )
 
-// Limits of the contract, see [queue.Message].
-const (
-	maxBodyBytes     = 64 << 10
-	maxPropertyBytes = 255
-)
-
 var (
 	_ queue.Queue        = (*Queue)(nil)
 	_ queue.DeadLetterer = (*Queue)(nil)
@@ -62,7 +56,7 @@ func (q *Queue) Send(ctx context.Context, name string, messages ...queue.Message
 	}
 	out := make([]bus.Message, len(messages))
 	for i, m := range messages {
-		if err := checkSize(m); err != nil {
+		if err := m.CheckSize(); err != nil {
 			return fmt.Errorf("message %q: %w", m.ID, err)
 		}
 		out[i] = bus.Message{MessageID: m.ID, Body: bus.Body{Kind: bus.BodyData, Bytes: m.Body}}
@@ -75,18 +69,6 @@ func (q *Queue) Send(ctx context.Context, name string, messages ...queue.Message
 	}
 	_, err := q.bus.Send(ctx, name, out...)
 	return translate(err)
-}
-
-func checkSize(m queue.Message) error {
-	if len(m.Body) > maxBodyBytes {
-		return fmt.Errorf("%w: a body of %d bytes, the limit is %d", queue.ErrTooLarge, len(m.Body), maxBodyBytes)
-	}
-	for key, value := range m.Properties {
-		if max(len(key), len(value)) > maxPropertyBytes {
-			return fmt.Errorf("%w: property %q has a name or value over %d bytes", queue.ErrTooLarge, key, maxPropertyBytes)
-		}
-	}
-	return nil
 }
 
 // Receiver implements [queue.Queue].

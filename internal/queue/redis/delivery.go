@@ -50,7 +50,7 @@ func (d *delivery) Abandon(ctx context.Context) error {
 
 // DeadLetter implements [queue.Delivery].
 func (d *delivery) DeadLetter(ctx context.Context, reason, description string) error {
-	return d.settle(ctx, d.receiver.queue.scripts.deadLetter, clip(reason), clip(description))
+	return d.settle(ctx, d.receiver.queue.scripts.deadLetter, queue.ClipReason(reason), queue.ClipReason(description))
 }
 
 // settle makes a step that ends the lock. When it fails the message goes back

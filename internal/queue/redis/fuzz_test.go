@@ -87,7 +87,7 @@ func FuzzEntryID(f *testing.F) {
 		if _, ok := parseEntryID(id); ok && !exact.MatchString(id) {
 			t.Errorf("%q is let through", id)
 		}
-		if s := clip(strings.Repeat(id, 1+5000/(len(id)+1))); len(s) > maxReasonBytes || strings.ToValidUTF8(s, "") != s {
+		if s := queue.ClipReason(strings.Repeat(id, 1+5000/(len(id)+1))); len(s) > queue.MaxReasonBytes || strings.ToValidUTF8(s, "") != s {
 			t.Errorf("clipped %q to %d bytes", id, len(s))
 		}
 	})

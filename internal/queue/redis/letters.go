@@ -20,8 +20,6 @@ var ErrNoDeadLetter = errors.New("no such dead letter")
 const (
 	fieldReason      = "reason"
 	fieldDescription = "description"
-	// maxReasonBytes is where a reason and a description are cut.
-	maxReasonBytes = 4096
 	// maxLetters are listed at once, so that nobody waits long for it.
 	maxLetters = 256
 )
@@ -111,13 +109,4 @@ func (q *Queue) onLetter(ctx context.Context, name, id string, s *redisdb.Script
 		return fmt.Errorf("%w: %s in the queue %q", ErrNoDeadLetter, id, name)
 	}
 	return nil
-}
-
-// clip makes a text that may come from anywhere fit for a person.
-func clip(s string) string {
-	s = strings.ToValidUTF8(s, "?")
-	if len(s) <= maxReasonBytes {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxReasonBytes], "")
 }

@@ -8,13 +8,9 @@ import (
 	"bellhop/internal/queue"
 )
 
-// Limits of the contract, see [queue.Message].
-const (
-	maxBodyBytes     = 64 << 10
-	maxPropertyBytes = 255
-	// maxProperties is ours: a script cannot handle any number of them.
-	maxProperties = 1000
-)
+// maxProperties is ours, beside the limits of [queue.Message]: a script cannot
+// handle any number of them.
+const maxProperties = 1000
 
 // The fields of a stream's entry. A property is a field of its own, so that a
 // person can read it in any tool for Redis.
@@ -25,18 +21,10 @@ const (
 )
 
 func checkSize(m queue.Message) error {
-	if len(m.Body) > maxBodyBytes {
-		return fmt.Errorf("%w: a body of %d bytes, the limit is %d", queue.ErrTooLarge, len(m.Body), maxBodyBytes)
-	}
 	if len(m.Properties) > maxProperties {
 		return fmt.Errorf("%w: %d properties, the limit is %d", queue.ErrTooLarge, len(m.Properties), maxProperties)
 	}
-	for key, value := range m.Properties {
-		if max(len(key), len(value)) > maxPropertyBytes {
-			return fmt.Errorf("%w: property %q has a name or value over %d bytes", queue.ErrTooLarge, key, maxPropertyBytes)
-		}
-	}
-	return nil
+	return m.CheckSize()
 }
 
 // appendFields appends how many arguments follow, and the entry's fields.

@@ -439,7 +439,7 @@ func TestForeignMessage(t *testing.T) {
 	h.must(d.DeadLetter(h.ctx, strings.Repeat("r", 5000), "not ours: \xff"))
 	letters, _, err := h.queue.DeadLetters(h.ctx, "q", "", 10)
 	h.must(err)
-	if len(letters) != 1 || len(letters[0].Reason) != maxReasonBytes || letters[0].Description != "not ours: ?" || len(letters[0].Message.Properties) != 1 {
+	if len(letters) != 1 || len(letters[0].Reason) != queue.MaxReasonBytes || letters[0].Description != "not ours: ?" || len(letters[0].Message.Properties) != 1 {
 		t.Fatalf("dead letters: %+v", letters)
 	}
 	h.must(h.queue.Replay(h.ctx, "q", letters[0].ID))

@@ -61,7 +61,7 @@ func (d *delivery) Abandon(ctx context.Context) error {
 
 // DeadLetter implements [queue.Delivery].
 func (d *delivery) DeadLetter(ctx context.Context, reason, description string) error {
-	reason, description = clip(reason), clip(description)
+	reason, description = queue.ClipReason(reason), queue.ClipReason(description)
 	return d.settle(ctx, "dead-letter", func(ctx context.Context, sdk sdkReceiver, m *azservicebus.ReceivedMessage) error {
 		return sdk.DeadLetterMessage(ctx, m, &azservicebus.DeadLetterOptions{Reason: &reason, ErrorDescription: &description})
 	})

@@ -1,9 +1,7 @@
 package servicebus
 
 import (
-	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"bellhop/internal/queue"
@@ -11,31 +9,11 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
 )
 
-// Limits of the contract, see [queue.Message].
-const (
-	maxBodyBytes     = 64 << 10
-	maxPropertyBytes = 255
-)
-
 // The properties a dead letter has in addition to those it was sent with.
 const (
 	propReason      = "DeadLetterReason"
 	propDescription = "DeadLetterErrorDescription"
-	// maxReasonBytes is where a reason and a description are cut.
-	maxReasonBytes = 4096
 )
-
-func checkSize(m queue.Message) error {
-	if len(m.Body) > maxBodyBytes {
-		return fmt.Errorf("%w: a body of %d bytes, the limit is %d", queue.ErrTooLarge, len(m.Body), maxBodyBytes)
-	}
-	for key, value := range m.Properties {
-		if max(len(key), len(value)) > maxPropertyBytes {
-			return fmt.Errorf("%w: property %q has a name or value over %d bytes", queue.ErrTooLarge, key, maxPropertyBytes)
-		}
-	}
-	return nil
-}
 
 // encode makes the SDK's message. Its id is fresh for each try to send, as the
 // contract has it: a queue that detects duplicates must not swallow a second
@@ -114,13 +92,4 @@ func lockEnd(until *time.Time) time.Time {
 		return now.Add(lockAssumed)
 	}
 	return now.Add(min(max(until.Sub(now), lockLeast), lockAssumed))
-}
-
-// clip makes a text that may come from anywhere fit for a person.
-func clip(s string) string {
-	s = strings.ToValidUTF8(s, "?")
-	if len(s) <= maxReasonBytes {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxReasonBytes], "")
 }

@@ -179,7 +179,7 @@ func (q *Queue) Send(ctx context.Context, name string, messages ...queue.Message
 	}
 	out := make([]*azservicebus.Message, len(messages))
 	for i, m := range messages {
-		if err := checkSize(m); err != nil {
+		if err := m.CheckSize(); err != nil {
 			return fmt.Errorf("message %q: %w", m.ID, err)
 		}
 		out[i] = encode(m)
