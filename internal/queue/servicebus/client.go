@@ -180,12 +180,17 @@ func (c *client) closeLink(link closer) <-chan struct{} {
 	over := make(chan struct{})
 	started := c.start(func() {
 		defer close(over)
-		ctx, cancel := context.WithTimeout(context.Background(), c.timing.close)
-		defer cancel()
-		_ = link.Close(ctx)
+		c.hangUp(link)
 	})
 	if !started { // shut closes it
 		close(over)
 	}
 	return over
+}
+
+// hangUp closes a link, with a deadline.
+func (c *client) hangUp(link closer) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.timing.close)
+	defer cancel()
+	_ = link.Close(ctx)
 }

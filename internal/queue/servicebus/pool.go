@@ -1,7 +1,6 @@
 package servicebus
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -72,9 +71,7 @@ func (l *lease[T]) retire() {
 	l.timer.Stop()
 	p.client.start(func() {
 		l.users.Wait()
-		ctx, cancel := context.WithTimeout(context.Background(), p.client.timing.close)
-		defer cancel()
-		_ = l.value.Close(ctx)
+		p.client.hangUp(l.value)
 	})
 }
 
