@@ -35,7 +35,7 @@ func house() []room {
 		{"internal/store/transfer", []string{"internal/onboarding", "internal/signup"}},
 		{"internal/queue/embedded", []string{"internal/bus", "internal/queue"}},
 		{"internal/queue/redis", []string{"internal/queue", "internal/redisdb"}},
-		{"internal/queue/servicebus", []string{"internal/queue"}},
+		{"internal/queue/servicebus", []string{"internal/queue", "internal/sas"}},
 		{"internal/queue/queuetest", []string{"internal/queue"}},
 		{"internal/mail/smtp", []string{"internal/crashpoint", "internal/mail"}},
 		{"internal/mail/mailbox", []string{"internal/mail"}},

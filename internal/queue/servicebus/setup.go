@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bellhop/internal/queue"
+	"bellhop/internal/sas"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -160,7 +161,7 @@ func (o Options) admin() (*admin.Client, error) {
 	transport.TLSClientConfig = o.TLS.Clone()
 	transport.DisableKeepAlives = true // a few requests, and nothing to close
 	options := &admin.ClientOptions{ClientOptions: azcore.ClientOptions{
-		Transport: &adminTransport{&http.Client{Transport: transport, Timeout: usualTiming().call}, o.plain()},
+		Transport: &adminTransport{&http.Client{Transport: transport, Timeout: usualTiming().call}, o.parsed().Emulator},
 		Retry:     policy.RetryOptions{MaxRetries: 2, RetryDelay: retries().RetryDelay, MaxRetryDelay: 2 * time.Second},
 	}}
 	var client *admin.Client
@@ -174,18 +175,6 @@ func (o Options) admin() (*admin.Client, error) {
 		return nil, fmt.Errorf("connect to Service Bus: %w", err)
 	}
 	return client, nil
-}
-
-// plain tells whether the connection string says that there is no TLS.
-func (o Options) plain() bool {
-	for part := range strings.SplitSeq(o.ConnectionString, ";") {
-		name, value, _ := strings.Cut(part, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "UseDevelopmentEmulator") {
-			on, _ := strconv.ParseBool(value)
-			return on
-		}
-	}
-	return false
 }
 
 // adminTransport sends requests of the admin API.
@@ -224,12 +213,15 @@ func (o Options) Host() string {
 	if o.Namespace != "" {
 		return o.Namespace
 	}
-	for part := range strings.SplitSeq(o.ConnectionString, ";") {
-		name, value, _ := strings.Cut(part, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "Endpoint") {
-			_, host, _ := strings.Cut(value, "://")
-			return strings.TrimSuffix(host, "/")
-		}
+	return o.parsed().Host()
+}
+
+// parsed is the connection string; empty if there is none, or none that can be
+// read, which the SDK refuses with its own words.
+func (o Options) parsed() sas.ConnectionString {
+	c, err := sas.ParseConnectionString(o.ConnectionString)
+	if err != nil {
+		return sas.ConnectionString{}
 	}
-	return ""
+	return c
 }
