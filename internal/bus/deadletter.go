@@ -106,7 +106,7 @@ func (b *Bus) Replay(ctx context.Context, name string, seq int64) error {
 
 // revive makes a dead letter's content that of a new message.
 func (r *record) revive() error {
-	r.messageID = newMessageID()
+	r.messageID = NewMessageID()
 	for _, encoded := range [...]*[]byte{&r.properties, &r.amended} {
 		p, err := decodeProperties(*encoded)
 		if err != nil {

@@ -115,7 +115,9 @@ func newLockTokens(tokens []LockToken) {
 	}
 }
 
-func newMessageID() string {
+// NewMessageID is an id for a message that was sent without one: 32 random
+// hexadecimal digits.
+func NewMessageID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
 	return hex.EncodeToString(id[:])
@@ -148,7 +150,7 @@ func newRecord(m *Message, maxBytes int) (record, error) {
 	}
 	r := record{messageID: m.MessageID, head: encodeHead(m), properties: properties, kind: m.Body.Kind, body: m.Body.Bytes, extra: m.Extra}
 	if r.messageID == "" {
-		r.messageID = newMessageID()
+		r.messageID = NewMessageID()
 	}
 	if r.size() > maxBytes {
 		return record{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, r.size(), maxBytes)

@@ -17,8 +17,12 @@ import (
 const DeadLetterSuffix = "/$DeadLetterQueue"
 
 const (
-	maxNameBytes = 260
-	maxMetadata  = 1024 // characters
+	// MaxNameBytes is how long a queue's name may be.
+	MaxNameBytes = 260
+	// MaxMetadata is how many characters Settings.UserMetadata may have.
+	MaxMetadata = 1024
+	// MaxDeliveries is the most that Settings.MaxDeliveryCount may be.
+	MaxDeliveries = 2000
 )
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9]$|^[A-Za-z0-9][\w\-./]*[A-Za-z0-9]$`)
@@ -65,8 +69,11 @@ const (
 	statuses
 )
 
-func (s Status) sends() bool    { return s == StatusActive || s == StatusReceiveDisabled }
-func (s Status) receives() bool { return s == StatusActive || s == StatusSendDisabled }
+// Sends tells whether such a queue may be sent to.
+func (s Status) Sends() bool { return s == StatusActive || s == StatusReceiveDisabled }
+
+// Receives tells whether such a queue may be received from.
+func (s Status) Receives() bool { return s == StatusActive || s == StatusSendDisabled }
 
 func (s *Settings) complete() error {
 	if s.LockDuration == 0 {
@@ -82,11 +89,11 @@ func (s *Settings) complete() error {
 		}
 	}
 	check(s.LockDuration >= 5*time.Second && s.LockDuration <= 5*time.Minute, "a lock duration must be 5 s to 5 min")
-	check(s.MaxDeliveryCount >= 1 && s.MaxDeliveryCount <= 2000, "a maximum delivery count must be 1 to 2000")
+	check(s.MaxDeliveryCount >= 1 && s.MaxDeliveryCount <= MaxDeliveries, "a maximum delivery count must be 1 to 2000")
 	check(s.DefaultTTL >= 0, "a time to live cannot be negative")
 	check(s.MaxSizeBytes >= 0, "a maximum size cannot be negative")
 	check(s.Status < statuses, "a status must be one of those named")
-	check(utf8.ValidString(s.UserMetadata) && utf8.RuneCountInString(s.UserMetadata) <= maxMetadata, "user metadata must be text of at most 1024 characters")
+	check(utf8.ValidString(s.UserMetadata) && utf8.RuneCountInString(s.UserMetadata) <= MaxMetadata, "user metadata must be text of at most 1024 characters")
 	check(utf8.ValidString(s.Described), "a description must be text")
 	check(s.DuplicateWindow >= 0 && s.DuplicateWindow <= 7*24*time.Hour, "a duplicate window must be at most 7 days")
 	return errors.Join(errs...)
@@ -148,12 +155,16 @@ func (s *subqueue) isDead() bool { return s.id < 0 }
 
 // checkName returns the lower-case form of a valid queue name.
 func checkName(name string) (string, error) {
-	lower := strings.ToLower(name)
-	if len(name) > maxNameBytes || !namePattern.MatchString(name) || strings.Contains(lower, "/subscriptions/") {
+	if !ValidName(name) {
 		return "", fmt.Errorf("%w: queue name %q: want 1 to %d letters, digits, '.', '-', '_' or '/', beginning and ending with a letter or digit, without /subscriptions/",
-			ErrInvalid, name, maxNameBytes)
+			ErrInvalid, name, MaxNameBytes)
 	}
-	return lower, nil
+	return strings.ToLower(name), nil
+}
+
+// ValidName tells whether a queue may have this name.
+func ValidName(name string) bool {
+	return len(name) <= MaxNameBytes && namePattern.MatchString(name) && !strings.Contains(strings.ToLower(name), "/subscriptions/")
 }
 
 // queue finds a queue by name.
@@ -272,7 +283,7 @@ func (b *Bus) UpdateQueue(ctx context.Context, name string, settings Settings) e
 			return err
 		}
 		q.settings = settings
-		if !settings.Status.receives() {
+		if !settings.Status.Receives() {
 			b.dismiss(q, fmt.Errorf("%w: %q is not received from", ErrDisabled, q.name))
 		}
 		b.edited = append(b.edited, edit{name: q.name})

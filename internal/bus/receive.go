@@ -96,6 +96,7 @@ type waiter struct {
 	// Set by the writer before done is closed.
 	in    *subqueue
 	got   []stored
+	bytes int // of got
 	until time.Time
 	err   error
 }
@@ -139,7 +140,7 @@ func (b *Bus) wait(ctx context.Context, name string, w *waiter) error {
 // open finds a subqueue that may be received from.
 func (b *Bus) open(name string) (*subqueue, error) {
 	in, err := b.subqueue(name)
-	if err == nil && !in.queue.settings.Status.receives() {
+	if err == nil && !in.queue.settings.Status.Receives() {
 		return nil, fmt.Errorf("%w: %q is not received from", ErrDisabled, name)
 	}
 	return in, err
@@ -238,9 +239,7 @@ func (b *Bus) feed(t *txn, in *subqueue, room *int, now time.Time) (more bool, e
 		if len(w.got) == 0 {
 			break
 		}
-		for i := range w.got {
-			*room -= w.got[i].size()
-		}
+		*room -= w.bytes
 		in.waiters = slices.Delete(in.waiters, 0, 1)
 	}
 	in.waiters = slices.DeleteFunc(in.waiters, func(w *waiter) bool {
@@ -359,7 +358,7 @@ func (k *take) lock() error {
 
 // handOut makes the locks and gives the messages to w.
 func (b *Bus) handOut(k *take, w *waiter, now time.Time) {
-	w.in, w.got = k.in, k.got
+	w.in, w.got, w.bytes = k.in, k.got, k.bytes
 	b.serve(w, nil)
 	k.in.accessed = now.UnixMilli()
 	b.dirty[k.in] = struct{}{}

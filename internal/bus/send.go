@@ -101,7 +101,7 @@ func (s *subqueue) admits(p *parcel) error {
 	switch limit := settings.MaxSizeBytes; {
 	case s.isDead():
 		return fmt.Errorf("%w: %q takes no messages from senders", ErrInvalid, p.name)
-	case !settings.Status.sends():
+	case !settings.Status.Sends():
 		return fmt.Errorf("%w: %q is not sent to", ErrDisabled, p.name)
 	case limit > 0 && s.queue.main.bytes+s.queue.dead.bytes+p.bytes > limit:
 		return fmt.Errorf("%w: %q may have %d bytes", ErrFull, p.name, limit)

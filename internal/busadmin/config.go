@@ -153,7 +153,7 @@ func (p *configParser) properties(path string, value any) (s bus.Settings) {
 	}
 	s.DeadLetterOnExpiration = flag("DeadLetteringOnMessageExpiration")
 	where, count := at("MaxDeliveryCount")
-	s.MaxDeliveryCount = p.integer(where, count, fileDeliveryCount, 1, maxDeliveryCount)
+	s.MaxDeliveryCount = p.integer(where, count, fileDeliveryCount, 1, bus.MaxDeliveries)
 	if flag("RequiresSession") {
 		p.faults.add(path+".RequiresSession", "sessions are not supported yet; want false")
 	}

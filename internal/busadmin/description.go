@@ -13,8 +13,6 @@ import (
 
 // The limits of Service Bus for a queue, in the terms of the admin API.
 const (
-	maxDeliveryCount    = 2000
-	maxMetadata         = 1024 // characters
 	maxRules            = 12
 	maxMegabytes        = 80 << 10 // the largest of any tier; here it means no limit
 	defaultMegabytes    = 1024
@@ -74,7 +72,7 @@ func (f *fields) settings(current *bus.Settings, maxMessageBytes int) (bus.Setti
 		s.DefaultTTL = 0
 	}
 	s.DeadLetterOnExpiration = f.boolean("DeadLetteringOnMessageExpiration", false)
-	s.MaxDeliveryCount = int(f.integer("MaxDeliveryCount", defaultMaxDelivery, 1, maxDeliveryCount))
+	s.MaxDeliveryCount = int(f.integer("MaxDeliveryCount", defaultMaxDelivery, 1, bus.MaxDeliveries))
 	if size := f.integer("MaxSizeInMegabytes", defaultMegabytes, 1, maxMegabytes); size < maxMegabytes {
 		s.MaxSizeBytes = size << 20
 	}
@@ -131,8 +129,8 @@ func (f *fields) metadata() string {
 	if e == nil {
 		return ""
 	}
-	if n := utf8.RuneCountInString(e.text); n > maxMetadata {
-		f.faults.add("UserMetadata", fmt.Sprintf("want at most %d characters, found %d", maxMetadata, n))
+	if n := utf8.RuneCountInString(e.text); n > bus.MaxMetadata {
+		f.faults.add("UserMetadata", fmt.Sprintf("want at most %d characters, found %d", bus.MaxMetadata, n))
 	}
 	return e.text
 }

@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -20,18 +19,14 @@ const (
 	maxBody = 64 << 10
 	// defaultPage is how many queues a page has unless $top says otherwise.
 	defaultPage = 100
-
-	maxName = 260
 )
-
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9]$|^[A-Za-z0-9][\w\-./]*[A-Za-z0-9]$`)
 
 // nameProblem says what is wrong with a queue's name, "" for nothing.
 func nameProblem(name string) string {
-	if len(name) <= maxName && namePattern.MatchString(name) && !strings.Contains(strings.ToLower(name), "/subscriptions/") {
+	if bus.ValidName(name) {
 		return ""
 	}
-	return fmt.Sprintf("want 1 to %d letters, digits, '.', '-', '_' or '/', the first and the last a letter or digit, and no /subscriptions/; found %.300q", maxName, name)
+	return fmt.Sprintf("want 1 to %d letters, digits, '.', '-', '_' or '/', the first and the last a letter or digit, and no /subscriptions/; found %.300q", bus.MaxNameBytes, name)
 }
 
 // get describes a queue. That there is none may be known to anybody with a key.

@@ -2,7 +2,6 @@ package busserver
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
 	"strconv"
@@ -108,7 +107,7 @@ func takeProperties(s *wire.Sections, m *bus.Message, x *extra) error {
 		if p == nil {
 			p = &wire.Properties{}
 		}
-		p.MessageID = newMessageID()
+		p.MessageID = bus.NewMessageID()
 		if x.properties, err = wire.AppendProperties(nil, p); err != nil {
 			return err
 		}
@@ -121,12 +120,6 @@ func takeProperties(s *wire.Sections, m *bus.Message, x *extra) error {
 		m.SessionID = &p.GroupID.Value
 	}
 	return nil
-}
-
-func newMessageID() string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	return hex.EncodeToString(id[:])
 }
 
 // idText is a message-id or correlation-id as the bus has it, "" for none.
