@@ -127,7 +127,7 @@ func (r *request) exists(ctx context.Context, audience string, resource sas.Reso
 	}
 	if errors.Is(err, bus.ErrQueueNotFound) {
 		_, rest, _ := strings.Cut(audience, "://")
-		text := "The messaging entity 'sb://" + rest + "' could not be found."
+		text := notFoundText(rest)
 		if n.kind == nodeUnsupported {
 			text += " " + n.unsupported().Description
 		}

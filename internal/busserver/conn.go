@@ -142,21 +142,17 @@ type link struct {
 	node       node
 	fromClient bool
 
-	gone bool // guarded by conn.mu
-
 	mu       sync.Mutex
 	accepted func(*wire.Error) // detaches it, without blocking; nil before the client's attach is answered
 	early    *wire.Error       // why it is to be detached as soon as that is done
 }
 
-// enter makes a link known. An update of its queue is not missed if that
-// happens before anything about the queue is looked up.
+// enter makes a link known, before anything about it is looked up: no update of
+// its queue and no end of its token is missed then.
 func (c *conn) enter(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !l.gone {
-		c.links[l] = struct{}{}
-	}
+	c.links[l] = struct{}{}
 }
 
 // accept says how a link is detached, now that its attach is answered.
@@ -185,7 +181,6 @@ func (l *link) detach(why *wire.Error) {
 func (c *conn) remove(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l.gone = true
 	delete(c.links, l)
 }
 
@@ -340,14 +335,11 @@ func (c *conn) replyTo(session *amqp.Session, n node, address string) *replyLink
 func (c *conn) addReply(r *replyLink) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !r.gone {
-		c.replies = append(c.replies, r)
-	}
+	c.replies = append(c.replies, r)
 }
 
 func (c *conn) removeReply(r *replyLink) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.gone = true
 	c.replies = slices.DeleteFunc(c.replies, func(other *replyLink) bool { return other == r })
 }

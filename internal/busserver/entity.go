@@ -50,14 +50,6 @@ func (c *conn) attachEntity(a *amqp.Attach, n node) {
 		p := pump{conn: c, link: l, out: out, remove: a.Frame().SenderSettleMode == wire.Some(wire.SenderSettled)}
 		c.work.Go(p.run)
 	}
-	c.recheck(l)
-}
-
-// recheck detaches a link whose token expired while it was attached.
-func (c *conn) recheck(l *link) {
-	if !c.allows(l.node, l.needs()) {
-		l.detach(c.tracked(unauthorized(l)))
-	}
 }
 
 // withoutFilters is what a source is without the filters that nobody applies.
@@ -116,7 +108,7 @@ func unauthorized(l *link) *wire.Error {
 // failure is [Server.failure] with the words for what is missing.
 func (c *conn) failure(err error, n node) (*wire.Error, int32) {
 	if errors.Is(err, bus.ErrQueueNotFound) {
-		err = &wire.Error{Condition: wire.ConditionNotFound, Description: notFoundText(c.host, n.entity)}
+		err = &wire.Error{Condition: wire.ConditionNotFound, Description: notFoundText(c.host + "/" + n.entity)}
 	}
 	return c.Server.failure(err)
 }

@@ -101,7 +101,7 @@ func notImplemented(text string) *wire.Error {
 }
 
 // notFoundText has the words by which the JavaScript SDK recognises that an
-// entity is missing.
-func notFoundText(host, entity string) string {
-	return fmt.Sprintf("The messaging entity 'sb://%s/%s' could not be found.", host, entity)
+// entity is missing: HOST/ENTITY.
+func notFoundText(where string) string {
+	return "The messaging entity 'sb://" + where + "' could not be found."
 }

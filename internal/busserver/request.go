@@ -192,7 +192,6 @@ type replyLink struct {
 	turn chan struct{} // held by the one who sends
 	done chan struct{} // closed when the link has ended
 	sent uint64        // answers, for their tags; guarded by turn
-	gone bool          // guarded by conn.mu
 }
 
 func (c *conn) attachReplies(a *amqp.Attach, l *link) {

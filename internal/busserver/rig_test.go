@@ -145,7 +145,9 @@ func (r *rig) advance(d time.Duration) {
 	r.Helper()
 	r.clock.ahead.Add(int64(d))
 	r.must(r.bus.Tick(r.ctx))
-	r.server.Tick()
+	for _, c := range r.server.connections() {
+		c.expire()
+	}
 }
 
 func (r *rig) connectionString(rule, key string) string {

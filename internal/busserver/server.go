@@ -143,7 +143,7 @@ func (s *Server) detachChanged(name string, deleted bool) {
 	s.eachLink(name, func(c *conn, l *link) {
 		switch {
 		case deleted:
-			l.detach(s.tracked(&wire.Error{Condition: wire.ConditionNotFound, Description: notFoundText(c.host, l.node.entity)}))
+			l.detach(s.tracked(&wire.Error{Condition: wire.ConditionNotFound, Description: notFoundText(c.host + "/" + l.node.entity)}))
 		case l.node.kind == nodeManagement:
 		case forbids(status, l.fromClient):
 			l.detach(s.tracked(disabled(l.node)))
@@ -175,20 +175,12 @@ func (s *Server) connections() []*conn {
 	return all
 }
 
-// Tick detaches the links whose tokens have expired by the clock of [Options].
-// The server does so by itself; Tick is for clocks that jump.
-func (s *Server) Tick() {
-	for _, c := range s.connections() {
-		c.expire()
-	}
-}
-
 // forbids tells whether a queue's status rules out sending, or receiving.
 func forbids(status bus.Status, send bool) bool {
 	if send {
-		return status == bus.StatusDisabled || status == bus.StatusSendDisabled
+		return !status.Sends()
 	}
-	return status == bus.StatusDisabled || status == bus.StatusReceiveDisabled
+	return !status.Receives()
 }
 
 func disabled(n node) *wire.Error {
