@@ -76,24 +76,16 @@ func (b *Bus) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Load
 // open opens the bus and makes the server over it.
 func (b *Bus) open() {
 	b.t.Helper()
-	var server atomic.Pointer[busserver.Server] // made after the bus that tells it of changes
+	var wiring busserver.Wiring
 	var err error
-	b.bus, err = bus.Open(bus.Options{
-		InMemory: true, Now: b.now, MaxMessageBytes: busserver.BusMessageBytes(busserver.DefaultMaxMessageBytes),
-		OnQueueChange: func(name string, deleted bool) {
-			if s := server.Load(); s != nil {
-				s.QueueChanged(name, deleted)
-			}
-		},
-	})
+	b.bus, err = bus.Open(wiring.Bus(bus.Options{InMemory: true, Now: b.now}))
 	b.must("start", err)
 	b.t.Cleanup(func() {
 		if err := b.bus.Close(); err != nil {
 			b.t.Errorf("bustest: close: %v", err)
 		}
 	})
-	b.server = busserver.New(busserver.Options{Bus: b.bus, Keys: b.keys, Faults: b.faults})
-	server.Store(b.server)
+	b.server = busserver.New(busserver.Options{Bus: b.bus, Wiring: &wiring, Keys: b.keys, Faults: b.faults})
 }
 
 // listen takes connections until the test ends.

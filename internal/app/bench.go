@@ -12,6 +12,7 @@ import (
 
 	"bellhop/internal/bench"
 	"bellhop/internal/bus"
+	"bellhop/internal/busserver"
 	"bellhop/internal/config"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/sqlitedb"
@@ -80,7 +81,7 @@ func openBenchBus(dir string, durable bool) (*bus.Bus, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	o := wired(bus.Options{Path: filepath.Join(dir, busFile)}, &busLinks{})
+	o := new(busserver.Wiring).Bus(bus.Options{Path: filepath.Join(dir, busFile)})
 	if !durable {
 		o.Durability = sqlitedb.Normal
 	}

@@ -13,6 +13,7 @@ import (
 	"bellhop/internal/bus"
 	"bellhop/internal/busadmin"
 	"bellhop/internal/busnet"
+	"bellhop/internal/busserver"
 	"bellhop/internal/config"
 	"bellhop/internal/datadir"
 	"bellhop/internal/lifecycle"
@@ -21,12 +22,12 @@ import (
 
 // busHouse is a process of "bellhop bus" ready to run.
 type busHouse struct {
-	cfg   *config.Bus
-	log   *slog.Logger
-	links busLinks
-	dir   *datadir.Dir
-	bus   *bus.Bus
-	front *busFront
+	cfg    *config.Bus
+	log    *slog.Logger
+	wiring busserver.Wiring
+	dir    *datadir.Dir
+	bus    *bus.Bus
+	front  *busFront
 }
 
 // serveBus is "bellhop bus". What it confirms is as durable as d says.
@@ -67,14 +68,14 @@ func (p Program) buildBus(ctx context.Context, cfg *config.Bus, d sqlitedb.Durab
 	if h.dir, err = datadir.Open(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	if h.bus, err = bus.Open(wired(bus.Options{Path: h.dir.Path(busFile), Durability: d, Logger: h.log}, &h.links)); err != nil {
+	if h.bus, err = bus.Open(h.wiring.Bus(bus.Options{Path: h.dir.Path(busFile), Durability: d, Logger: h.log})); err != nil {
 		return nil, err
 	}
 	if err := h.makeQueues(ctx, emulated); err != nil {
 		return nil, err
 	}
 	settings := frontSettings{flag: "listen", listen: cfg.Listen, tls: &cfg.BusTLS, acceptAnyKey: cfg.AcceptAnyKey}
-	h.front, err = openBusFront(h.bus, &h.links, h.dir, settings, h.log)
+	h.front, err = openBusFront(h.bus, &h.wiring, h.dir, settings, h.log)
 	return h, err
 }
 

@@ -48,7 +48,7 @@ func TestBusServicesStop(t *testing.T) {
 		settings := h.front.cfg
 		lifecycletest.Stress(t, func(t *testing.T) lifecycle.Service {
 			h.front.close()
-			front, err := openBusFront(h.bus, &h.links, h.dir, settings, h.log)
+			front, err := openBusFront(h.bus, &h.wiring, h.dir, settings, h.log)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"bellhop/internal/amqp"
 	"bellhop/internal/bus"
@@ -25,25 +24,6 @@ import (
 
 // keysFile is where a data directory keeps the keys of its bus.
 const keysFile = "bus-keys.json"
-
-// wired makes options of a bus good for one that clients reach.
-func wired(o bus.Options, links *busLinks) bus.Options {
-	o.MaxMessageBytes = busserver.BusMessageBytes(busserver.DefaultMaxMessageBytes)
-	o.OnQueueChange = links.changed
-	return o
-}
-
-// busLinks leads from a bus, which is opened first, to the server whose links
-// end when a queue changes.
-type busLinks struct {
-	server atomic.Pointer[busserver.Server]
-}
-
-func (l *busLinks) changed(queue string, deleted bool) {
-	if s := l.server.Load(); s != nil {
-		s.QueueChanged(queue, deleted)
-	}
-}
 
 // busFront is what clients of a bus reach: it answers on one listener in AMQP
 // and HTTP.
@@ -67,7 +47,7 @@ type frontSettings struct {
 
 // openBusFront binds the listener, with the key and the certificate from the
 // data directory, which is held; the first start makes them.
-func openBusFront(b *bus.Bus, links *busLinks, dir *datadir.Dir, cfg frontSettings, log *slog.Logger) (*busFront, error) {
+func openBusFront(b *bus.Bus, wiring *busserver.Wiring, dir *datadir.Dir, cfg frontSettings, log *slog.Logger) (*busFront, error) {
 	f := &busFront{cfg: cfg, dir: dir, log: log}
 	var err error
 	if f.keys, err = sas.OpenKeys(dir.Path(keysFile)); err != nil {
@@ -77,8 +57,7 @@ func openBusFront(b *bus.Bus, links *busLinks, dir *datadir.Dir, cfg frontSettin
 	if err != nil {
 		return nil, fmt.Errorf("--%s: %w", cfg.flag, err)
 	}
-	f.server = busserver.New(busserver.Options{Bus: b, Keys: f.keys, AcceptAnyKey: cfg.acceptAnyKey, Logger: log})
-	links.server.Store(f.server)
+	f.server = busserver.New(busserver.Options{Bus: b, Wiring: wiring, Keys: f.keys, AcceptAnyKey: cfg.acceptAnyKey, Logger: log})
 	f.admin = busadmin.New(busadmin.Options{
 		Bus: b, Keys: f.keys, AcceptAnyKey: cfg.acceptAnyKey, Hosts: busnet.KnownHosts(f.host(), f.leaf, cfg.tls.TLSHosts...),
 		MaxMessageBytes: busserver.DefaultMaxMessageBytes, Logger: log,

@@ -38,8 +38,8 @@ func (r *rooms) embeddedQueue(ctx context.Context) (broker, error) {
 		Path: r.dir.Path(busFile), Durability: sqlitedb.Normal, Logger: r.log,
 		AfterCommit: func(g sqlitedb.Group) { r.metrics.Commit("bus", g.Callers, g.Commit) },
 	}
-	if r.links != nil {
-		options = wired(options, r.links)
+	if r.wiring != nil {
+		options = r.wiring.Bus(options)
 		options.Durability = sqlitedb.Full
 	}
 	b, err := bus.Open(options)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 
 	"bellhop/internal/busnet"
+	"bellhop/internal/busserver"
 	"bellhop/internal/config"
 	"bellhop/internal/control"
 	"bellhop/internal/datadir"
@@ -77,7 +78,7 @@ func (h *house) openRooms(ctx context.Context) (err error) {
 		return err
 	}
 	if h.cfg.BusListen != "" {
-		h.links = new(busLinks)
+		h.wiring = new(busserver.Wiring)
 	}
 	h.announce = h.cfg.Roles.Has(config.Web) && !h.cfg.Roles.Has(config.Relay)
 	if err := h.checkUp(ctx); err != nil {
@@ -130,7 +131,7 @@ func (h *house) listen() (err error) {
 			return fmt.Errorf("--ops-listen: %w", err)
 		}
 	}
-	if h.links != nil {
+	if h.wiring != nil {
 		if err := h.listenBus(); err != nil {
 			return err
 		}
@@ -148,7 +149,7 @@ func (h *house) listen() (err error) {
 // nobody: logs go to many places.
 func (h *house) listenBus() (err error) {
 	settings := frontSettings{flag: "bus-listen", listen: h.cfg.BusListen, tls: &h.cfg.BusTLS}
-	if h.busFront, err = openBusFront(h.queue.(busQueue).bus, h.links, h.dir, settings, h.log); err != nil {
+	if h.busFront, err = openBusFront(h.queue.(busQueue).bus, h.wiring, h.dir, settings, h.log); err != nil {
 		return err
 	}
 	told := []any{"endpoint", h.busFront.endpoint(h.cfg.BusTLS.On()), "key", h.dir.Path(keysFile)}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"bellhop/internal/busserver"
 	"bellhop/internal/config"
 	"bellhop/internal/datadir"
 	"bellhop/internal/metrics"
@@ -60,8 +61,8 @@ type rooms struct {
 	// announce tells that relays are in other processes, which must be told
 	// of sign-ups.
 	announce bool
-	// links, unless nil, tells that clients reach the embedded queue's bus.
-	links *busLinks
+	// wiring, unless nil, tells that clients reach the embedded queue's bus.
+	wiring *busserver.Wiring
 	// command tells that nobody is served: a store that is not there is not
 	// made.
 	command bool

@@ -115,7 +115,7 @@ type Options struct {
 	// or deleted a queue, with the name it was created under, on the writer's
 	// goroutine and before the call that did it returns. It must be quick, must
 	// not block and must not call the Bus.
-	OnQueueChange func(name string, deleted bool)
+	OnQueueChange func(name string, change QueueChange)
 }
 
 // Bus is one open broker. All methods may be called concurrently.
@@ -295,7 +295,7 @@ func (b *Bus) afterCommit(g sqlitedb.Group) {
 	b.served = b.served[:0]
 	if b.opts.OnQueueChange != nil {
 		for _, e := range b.edited {
-			b.opts.OnQueueChange(e.name, e.deleted)
+			b.opts.OnQueueChange(e.name, e.change)
 		}
 	}
 	b.edited = b.edited[:0]

@@ -233,7 +233,7 @@ func (b *Bus) CreateQueue(ctx context.Context, name string, settings Settings) e
 			return err
 		}
 		b.adopt(&queue{id: id, name: name, settings: settings})
-		b.edited = append(b.edited, edit{name: name})
+		b.edited = append(b.edited, edit{name, QueueCreated})
 		return nil
 	})
 }
@@ -286,7 +286,7 @@ func (b *Bus) UpdateQueue(ctx context.Context, name string, settings Settings) e
 		if !settings.Status.Receives() {
 			b.dismiss(q, fmt.Errorf("%w: %q is not received from", ErrDisabled, q.name))
 		}
-		b.edited = append(b.edited, edit{name: q.name})
+		b.edited = append(b.edited, edit{q.name, QueueUpdated})
 		return nil
 	})
 }
@@ -325,7 +325,7 @@ func (b *Bus) forget(q *queue) {
 		}
 	}
 	b.doomed = append(b.doomed, q.id)
-	b.edited = append(b.edited, edit{name: q.name, deleted: true})
+	b.edited = append(b.edited, edit{q.name, QueueDeleted})
 }
 
 // dismiss ends the waits for a queue's messages.
@@ -338,10 +338,20 @@ func (b *Bus) dismiss(q *queue, err error) {
 	}
 }
 
+// QueueChange is what became of a queue, see [Options].OnQueueChange.
+type QueueChange uint8
+
+// The changes of a queue.
+const (
+	QueueCreated QueueChange = iota + 1
+	QueueUpdated
+	QueueDeleted
+)
+
 // edit is a change of a queue that others are told about.
 type edit struct {
-	name    string
-	deleted bool
+	name   string
+	change QueueChange
 }
 
 const selectQueues = `SELECT q.display, q.lock_duration, q.max_deliveries, q.default_ttl, q.dead_letter_expired, q.duplicate_window,

@@ -168,8 +168,12 @@ func TestAccessed(t *testing.T) {
 // before the call returns, and of nothing else.
 func TestOnQueueChange(t *testing.T) {
 	var told []string
+	var changes []bus.QueueChange
 	b := openWith(t, bus.Settings{}, func(o *bus.Options) {
-		o.OnQueueChange = func(name string, deleted bool) { told = append(told, fmt.Sprint(name, deleted)) }
+		o.OnQueueChange = func(name string, change bus.QueueChange) {
+			told = append(told, fmt.Sprint(name, change == bus.QueueDeleted))
+			changes = append(changes, change)
+		}
 	})
 	ctx := t.Context()
 	expect := func(want ...string) {
@@ -192,6 +196,9 @@ func TestOnQueueChange(t *testing.T) {
 	b.must(b.Tick(ctx))
 	b.reopen()
 	expect()
+	if want := []bus.QueueChange{bus.QueueCreated, bus.QueueCreated, bus.QueueUpdated, bus.QueueDeleted}; !slices.Equal(changes, want) {
+		t.Errorf("the changes were %v, want %v", changes, want)
+	}
 }
 
 // Purging takes what is there, in whatever state, locked or not, and nothing

@@ -230,3 +230,17 @@ func TestLinkDetachedBeforeItsAnswer(t *testing.T) {
 		t.Errorf("the link was detached with %v, want %v", got, why)
 	}
 }
+
+// TestQueueCreated is about a client that attaches to a queue as soon as it is
+// there: that it was created is no reason to end the link.
+func TestQueueCreated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, err := r.session().NewReceiver(r.ctx, "orders", nil)
+	r.must(err)
+	r.server.queueChanged("orders", bus.QueueCreated)
+	r.server.changes.Wait()
+	if n := r.faults.DetachLinks("orders", "amqp:link:detach-forced", "on purpose"); n != 1 {
+		t.Errorf("%d links were left, want 1", n)
+	}
+}

@@ -64,15 +64,10 @@ func newRigOn(t testing.TB, on bus.Options, set ...func(*Options)) *rig {
 	var cancel context.CancelFunc
 	r.ctx, cancel = context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	var server atomic.Pointer[Server]
+	var wiring Wiring
 	var err error
-	on.Now, on.MaxMessageBytes = r.clock.now, BusMessageBytes(DefaultMaxMessageBytes)
-	on.OnQueueChange = func(name string, deleted bool) {
-		if s := server.Load(); s != nil {
-			s.QueueChanged(name, deleted)
-		}
-	}
-	r.bus, err = bus.Open(on)
+	on.Now = r.clock.now
+	r.bus, err = bus.Open(wiring.Bus(on))
 	r.must(err)
 	t.Cleanup(func() {
 		if err := r.bus.Close(); err != nil && r.bus.Err() == nil {
@@ -86,12 +81,11 @@ func newRigOn(t testing.TB, on bus.Options, set ...func(*Options)) *rig {
 		sas.Rule{Name: listenOnly, Key: otherKey, Rights: sas.Listen},
 	)
 	r.must(err)
-	opts := Options{Bus: r.bus, Keys: r.keys, Now: r.clock.now, Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)), Faults: &Faults{}}
+	opts := Options{Bus: r.bus, Wiring: &wiring, Keys: r.keys, Now: r.clock.now, Logger: slog.New(slog.NewTextHandler(testWriter{t}, nil)), Faults: &Faults{}}
 	for _, f := range set {
 		f(&opts)
 	}
 	r.server, r.faults = New(opts), opts.Faults
-	server.Store(r.server)
 	r.listen()
 	return r
 }

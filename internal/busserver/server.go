@@ -24,11 +24,13 @@ const (
 	DefaultTokenTimeout = 20 * time.Second
 )
 
-// Options configure [New]. Bus and Keys are required.
+// Options configure [New]. Bus, Wiring and Keys are required.
 type Options struct {
-	// Bus keeps the queues. It must take messages of BusMessageBytes, and its
-	// OnQueueChange must lead to [Server.QueueChanged].
+	// Bus keeps the queues. It must have been opened with the options that
+	// Wiring makes.
 	Bus *bus.Bus
+	// Wiring is that of Bus.
+	Wiring *Wiring
 	// Keys are what tokens and passwords are checked against.
 	Keys *sas.Keys
 	// AcceptAnyKey lets everybody do everything who presents something well
@@ -51,10 +53,23 @@ type Options struct {
 	AMQP amqp.Config
 }
 
-// BusMessageBytes is what MaxMessageBytes in [bus.Options] must be for messages
-// of maxMessageBytes on the wire, because the bus keeps some of their sections
-// twice: as they came, and in its own terms.
-func BusMessageBytes(maxMessageBytes int) int { return 2*maxMessageBytes + 64<<10 }
+// Wiring leads from a bus, which is opened first, to the server over it, whose
+// links end when a queue changes. The zero value is ready for use, by one bus
+// and one server.
+type Wiring struct{ server atomic.Pointer[Server] }
+
+// Bus makes options of a bus good for one that clients reach: it tells the server
+// of changes, and takes what a client may send, of which it keeps some sections
+// twice, as they came and in its own terms.
+func (w *Wiring) Bus(o bus.Options) bus.Options {
+	o.MaxMessageBytes = 2*DefaultMaxMessageBytes + 64<<10
+	o.OnQueueChange = func(name string, change bus.QueueChange) {
+		if s := w.server.Load(); s != nil {
+			s.queueChanged(name, change)
+		}
+	}
+	return o
+}
 
 // Server serves Service Bus's protocol on connections that others accept. All
 // methods may be called concurrently.
@@ -62,7 +77,7 @@ type Server struct {
 	opts Options
 	amqp *amqp.Server
 
-	changes sync.WaitGroup // goroutines of QueueChanged
+	changes sync.WaitGroup // goroutines of queueChanged
 	noticed atomic.Int64   // when a wrong key was logged, ns since 1970
 
 	mu       sync.Mutex // guards the two below; conn.mu may be taken while it is held
@@ -87,6 +102,7 @@ func New(opts Options) *Server {
 	opts.AMQP.Unknown = &wire.Rejected{Error: &wire.Error{Condition: conditionLockLost, Description: lockLostText}}
 	s := &Server{opts: opts, conns: map[*conn]struct{}{}}
 	s.amqp = amqp.NewServer(opts.AMQP, handler{s})
+	opts.Wiring.server.Store(s)
 	if opts.Faults != nil {
 		opts.Faults.bind(s)
 	}
@@ -116,16 +132,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// QueueChanged detaches the links of a queue that was updated or deleted, which
-// is how clients of the service learn of it. It is for OnQueueChange of
-// [bus.Options]: it does not block.
-func (s *Server) QueueChanged(name string, deleted bool) {
+// queueChanged detaches the links of a queue that was updated or deleted, which
+// is how clients of the service learn of it. It does not block. To a queue that
+// was created there is no link yet, or one that need not end.
+func (s *Server) queueChanged(name string, change bus.QueueChange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.shutting || len(s.conns) == 0 {
+	if change == bus.QueueCreated || s.shutting || len(s.conns) == 0 {
 		return
 	}
-	s.changes.Go(func() { s.detachChanged(name, deleted) })
+	s.changes.Go(func() { s.detachChanged(name, change == bus.QueueDeleted) })
 }
 
 func (s *Server) detachChanged(name string, deleted bool) {

@@ -94,15 +94,8 @@ func (w *wire) now() time.Time { return time.Now().Add(time.Duration(w.jump.Load
 func (w *wire) start() {
 	w.Helper()
 	var err error
-	w.bus, err = bus.Open(bus.Options{
-		Path: filepath.Join(w.dir, "bus.db"), Durability: sqlitedb.Off, Now: w.now,
-		MaxMessageBytes: busserver.BusMessageBytes(busserver.DefaultMaxMessageBytes),
-		OnQueueChange: func(name string, deleted bool) {
-			if s := w.server.Load(); s != nil {
-				s.QueueChanged(name, deleted)
-			}
-		},
-	})
+	var wiring busserver.Wiring
+	w.bus, err = bus.Open(wiring.Bus(bus.Options{Path: filepath.Join(w.dir, "bus.db"), Durability: sqlitedb.Off, Now: w.now}))
 	w.must(err)
 	options := busnet.Options{Address: "127.0.0.1:" + w.port}
 	if w.tls {
@@ -116,7 +109,7 @@ func (w *wire) start() {
 	_, w.port, err = net.SplitHostPort(w.listener.Addr().String())
 	w.must(err)
 	w.faults = &busserver.Faults{}
-	server := busserver.New(busserver.Options{Bus: w.bus, Keys: w.keys, AcceptAnyKey: w.anyKey, Faults: w.faults})
+	server := busserver.New(busserver.Options{Bus: w.bus, Wiring: &wiring, Keys: w.keys, AcceptAnyKey: w.anyKey, Faults: w.faults})
 	w.server.Store(server)
 	w.serving.Go(func() {
 		err := w.listener.Serve(context.Background(), busnet.Routes{
