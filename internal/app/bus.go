@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"bellhop/internal/bus"
@@ -32,12 +31,7 @@ type busHouse struct {
 
 // serveBus is "bellhop bus". What it confirms is as durable as d says.
 func (p Program) serveBus(ctx context.Context, cfg *config.Bus, d sqlitedb.Durability) (err error) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(collectAt)
-	}
-	received, stop := signals()
-	defer stop()
-	ctx, end := lifecycle.Signals(ctx, received, func() { os.Exit(exitFailed) })
+	ctx, end := untilSignal(ctx)
 	defer end()
 	h, err := p.buildBus(ctx, cfg, d)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 
@@ -85,7 +84,7 @@ func (f *busFront) certificate(port int) (tls.Certificate, error) {
 		return tls.LoadX509KeyPair(f.cfg.tls.TLSCert, f.cfg.tls.TLSKey)
 	}
 	hosts := f.cfg.tls.TLSHosts
-	if host := f.host(); !everyAddress(host) {
+	if host := f.host(); !busnet.EveryAddress(host) {
 		hosts = append(hosts[:len(hosts):len(hosts)], host)
 	}
 	return busnet.Certificate(f.dir.Path(""), hosts, port, f.log)
@@ -122,17 +121,12 @@ func (f *busFront) host() string {
 	return host
 }
 
-func everyAddress(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return host == "" || err == nil && ip.IsUnspecified()
-}
-
 // name is a host by which clients reach the bus.
 func (f *busFront) name(secure bool) string {
 	switch {
 	case secure && !f.cfg.tls.TLSSelfSigned:
 		return certified(f.leaf)
-	case !everyAddress(f.host()):
+	case !busnet.EveryAddress(f.host()):
 		return f.host()
 	case len(f.cfg.tls.TLSHosts) > 0:
 		return f.cfg.tls.TLSHosts[0]

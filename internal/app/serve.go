@@ -17,14 +17,20 @@ import (
 // usual 100 % was a twentieth of a busy server's time.
 const collectAt = 400
 
-// serve is "bellhop serve".
-func (p Program) serve(ctx context.Context, cfg *config.Serve) (err error) {
+// untilSignal begins a process that serves: its context ends with the first
+// signal to end, and the process itself with the second.
+func untilSignal(ctx context.Context) (_ context.Context, end func()) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(collectAt)
 	}
 	received, stop := signals()
-	defer stop()
-	ctx, end := lifecycle.Signals(ctx, received, func() { os.Exit(exitFailed) })
+	ctx, forget := lifecycle.Signals(ctx, received, func() { os.Exit(exitFailed) })
+	return ctx, func() { forget(); stop() }
+}
+
+// serve is "bellhop serve".
+func (p Program) serve(ctx context.Context, cfg *config.Serve) (err error) {
+	ctx, end := untilSignal(ctx)
 	defer end()
 	h, err := p.build(ctx, cfg)
 	if err != nil {

@@ -20,8 +20,7 @@ func KnownHosts(listen string, leaf *x509.Certificate, hosts ...string) func(hos
 	for _, host := range hosts {
 		known[canonical(host)] = true
 	}
-	bound, err := netip.ParseAddr(listen)
-	everywhere := listen == "" || err == nil && bound.IsUnspecified()
+	everywhere := EveryAddress(listen)
 	return func(host string) bool {
 		host = canonical(host)
 		if ip, err := netip.ParseAddr(host); err == nil && (ip.IsLoopback() || everywhere) {
@@ -29,6 +28,13 @@ func KnownHosts(listen string, leaf *x509.Certificate, hosts ...string) func(hos
 		}
 		return host != "" && (known[host] || leaf != nil && leaf.VerifyHostname(host) == nil)
 	}
+}
+
+// EveryAddress tells whether a host that is listened on stands for every address
+// of the machine.
+func EveryAddress(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
 }
 
 // canonical is a host as it is compared.
