@@ -22,9 +22,9 @@ func house() []room {
 		{"internal/bench", []string{"internal/address", "internal/bus", "internal/onboarding", "internal/redisdb", "internal/sas", "internal/signup", "internal/sqlitedb"}},
 
 		{"bustest", []string{"internal/amqp", "internal/bus", "internal/busadmin", "internal/busnet", "internal/busserver", "internal/sas"}},
-		{"internal/busserver", []string{"internal/amqp", "internal/amqp/wire", "internal/bus", "internal/sas"}},
+		{"internal/busserver", []string{"internal/amqp", "internal/amqp/wire", "internal/bus", "internal/notice", "internal/sas"}},
 		{"internal/busadmin", []string{"internal/bus", "internal/sas"}},
-		{"internal/busnet", nil},
+		{"internal/busnet", []string{"internal/durable", "internal/notice"}},
 
 		{"internal/web", []string{"internal/signup", "internal/token"}},
 		{"internal/metrics", []string{"internal/mail", "internal/onboarding"}},
@@ -38,7 +38,7 @@ func house() []room {
 		{"internal/queue/servicebus", []string{"internal/queue", "internal/sas"}},
 		{"internal/queue/queuetest", []string{"internal/queue"}},
 		{"internal/mail/smtp", []string{"internal/crashpoint", "internal/mail"}},
-		{"internal/mail/mailbox", []string{"internal/mail"}},
+		{"internal/mail/mailbox", []string{"internal/durable", "internal/mail"}},
 		{"internal/mail/smtptest", nil},
 
 		{"internal/signup", []string{"internal/address", "internal/onboarding"}},
@@ -49,7 +49,7 @@ func house() []room {
 		{"internal/amqp", []string{"internal/amqp/wire"}},
 		{"internal/amqp/amqptest", []string{"internal/amqp/wire"}},
 		{"internal/amqp/wire", nil},
-		{"internal/sas", nil},
+		{"internal/sas", []string{"internal/durable"}},
 		{"internal/sqlitedb", []string{"internal/crashpoint"}},
 		{"internal/redisdb", nil},
 		{"internal/mail", nil},
@@ -60,6 +60,8 @@ func house() []room {
 		{"internal/config", nil},
 		{"internal/control", nil},
 		{"internal/datadir", nil},
+		{"internal/durable", nil},
+		{"internal/notice", nil},
 		{"internal/redistest", nil},
 		{"internal/lifecycle/lifecycletest", []string{"internal/lifecycle"}},
 		{"internal/lifecycle", nil},

@@ -15,12 +15,13 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"bellhop/internal/durable"
 )
 
 // The self-signed certificate's files.
@@ -175,19 +176,6 @@ func (n names) template() (*x509.Certificate, error) {
 	return c, nil
 }
 
-// writePEM writes a file for its owner alone, completely or not at all.
 func writePEM(path, kind string, der []byte) error {
-	unfinished := path + ".new"
-	if err := os.Remove(unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.OpenFile(unfinished, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	err = pem.Encode(f, &pem.Block{Type: kind, Bytes: der})
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(unfinished, path)
+	return durable.Replace(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"bellhop/internal/notice"
 )
 
 // Options configure [Listen].
@@ -44,7 +46,7 @@ type Listener struct {
 	tls     *tls.Config // nil for none
 	timeout time.Duration
 	log     *slog.Logger
-	notices notices
+	notices notice.Notices
 	web     *web
 
 	conns sync.WaitGroup // one for each of open
@@ -162,7 +164,7 @@ func (l *Listener) accept(ctx context.Context, r Routes) error {
 		case !passing(err):
 			return fmt.Errorf("take a connection: %w", err)
 		default:
-			l.notices.log(l.log, slog.LevelWarn, "a connection could not be taken", "error", err)
+			l.notices.Log(l.log, slog.LevelWarn, "a connection could not be taken", "error", err)
 			pause.wait(ctx)
 		}
 	}

@@ -71,7 +71,7 @@ func (l *Listener) handle(ctx context.Context, tcp *net.TCPConn, r Routes) {
 	case err != nil:
 		l.turnAway(tcp, err)
 	case p == speaksTLS && l.tls == nil:
-		l.notices.log(l.log, slog.LevelWarn, "a client began TLS, and this listener has no certificate", "client", clientHost(tcp))
+		l.notices.Log(l.log, slog.LevelWarn, "a client began TLS, and this listener has no certificate", "client", clientHost(tcp))
 		tcp.Close()
 	case p == speaksTLS:
 		l.secure(ctx, tcp, head, r)
@@ -85,7 +85,7 @@ func (l *Listener) secure(ctx context.Context, tcp *net.TCPConn, head []byte, r 
 	conn := tls.Server(&plainConn{TCPConn: tcp, unread: unread{head: head}}, l.tls)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-			l.notices.log(l.log, slog.LevelWarn, "a TLS handshake failed", "client", clientHost(tcp), "error", err)
+			l.notices.Log(l.log, slog.LevelWarn, "a TLS handshake failed", "client", clientHost(tcp), "error", err)
 		}
 		tcp.Close()
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -70,17 +71,10 @@ func (r *request) authorize(kind any, token, audience string, resource sas.Resou
 	return grant, refused(err)
 }
 
-// noticeEvery is how often a wrong key is logged at most: clients try again at
-// once.
-const noticeEvery = time.Minute
-
 // wrongKey tells whoever runs the bus why a client of theirs does not get in.
 func (s *Server) wrongKey(client net.Addr) {
-	now, last := time.Now().UnixNano(), s.noticed.Load()
-	if last != 0 && now-last < int64(noticeEvery) || !s.noticed.CompareAndSwap(last, now) {
-		return
-	}
-	s.opts.Logger.Warn("a client was refused: its key is not of this bus; give it the connection string that belongs to it", "client", client.String())
+	s.notices.Log(s.opts.Logger, slog.LevelWarn,
+		"a client was refused: its key is not of this bus; give it the connection string that belongs to it", "client", client.String())
 }
 
 // anyKey judges all of a token but its signature and who made it.

@@ -12,6 +12,7 @@ import (
 	"bellhop/internal/amqp"
 	"bellhop/internal/amqp/wire"
 	"bellhop/internal/bus"
+	"bellhop/internal/notice"
 	"bellhop/internal/sas"
 )
 
@@ -78,7 +79,7 @@ type Server struct {
 	amqp *amqp.Server
 
 	changes sync.WaitGroup // goroutines of queueChanged
-	noticed atomic.Int64   // when a wrong key was logged, ns since 1970
+	notices notice.Notices
 
 	mu       sync.Mutex // guards the two below; conn.mu may be taken while it is held
 	conns    map[*conn]struct{}

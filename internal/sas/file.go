@@ -8,7 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"bellhop/internal/durable"
 )
 
 // maxFile is the most bytes a file of keys may have.
@@ -91,8 +92,6 @@ func parseKeys(text []byte) (*Keys, error) {
 	return NewKeys(rules...)
 }
 
-// writeKeys writes the file beside its place, waits for the disk, and moves it
-// there.
 func writeKeys(path string, rules ...Rule) error {
 	var file keyFile
 	for _, r := range rules {
@@ -102,32 +101,5 @@ func writeKeys(path string, rules ...Rule) error {
 	if err != nil {
 		return err
 	}
-	unfinished := path + ".new"
-	if err := os.Remove(unfinished); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := writeSynced(unfinished, append(text, '\n')); err != nil {
-		return err
-	}
-	if err := os.Rename(unfinished, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func writeSynced(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.Replace(path, append(text, '\n'))
 }

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"bellhop/internal/durable"
 	"bellhop/internal/mail"
 )
 
@@ -176,7 +177,7 @@ func (t *transaction) Abort() {
 func (m *Mailbox) add(body []byte) error {
 	id := m.nextID(len(body))
 	temporary := filepath.Join(m.dir, id+partial)
-	err := writeSynced(temporary, body)
+	err := durable.Create(temporary, body)
 	if err == nil {
 		err = os.Rename(temporary, m.path(id))
 	}
@@ -192,18 +193,6 @@ func (m *Mailbox) add(body []byte) error {
 	m.mu.Unlock()
 	_ = m.remove(excess) // the next Open tries again
 	return nil
-}
-
-func writeSynced(path string, body []byte) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(body)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
 }
 
 // nextID names a mail by the time, made unique and growing.
