@@ -20,8 +20,8 @@ func killed(t *testing.T, binary string) []string {
 	return killBus(t, binary, seedKills)
 }
 
-// traced is what TestC1_1_BusSyncsBeforeItConfirms looks for.
-func traced(t *testing.T, binary string) []string {
+// witnessed is what TestC1_1_BusSyncsBeforeItConfirms looks for.
+func witnessed(t *testing.T, binary string) []string {
 	t.Helper()
 	if fault := checkBusSynced(t, binary); fault != "" {
 		return []string{fault}
@@ -60,13 +60,13 @@ func busMistakes() []busMistake {
 		{"no sync", []seed{{
 			"internal/sqlitedb/syncer.go",
 			"if err := s.fdatasync(s.log); err != nil {", "if err := error(nil); err != nil {",
-		}}, traced},
+		}}, witnessed},
 		{"confirmed before the commit", []seed{{
 			"internal/sqlitedb/writer.go", "when := whenSynced\n", "when := whenRun\n",
-		}}, traced},
+		}}, witnessed},
 		{"a completion is not waited for", []seed{{
 			settling, "return s.Kind != Release && (", "return s.Kind != Release && s.Kind != Complete && (",
-		}}, traced},
+		}}, witnessed},
 		{"a completed message is not deleted", []seed{{
 			settling, "if err := e.remove(t); err != nil {", "if err := error(nil); err != nil {",
 		}}, killed},

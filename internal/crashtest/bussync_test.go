@@ -1,12 +1,7 @@
 package crashtest
 
 import (
-	"bufio"
 	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -27,13 +22,9 @@ func TestC1_1_BusSyncsBeforeItConfirms(t *testing.T) {
 // is wrong, "" for nothing.
 func checkBusSynced(t *testing.T, binary string) string {
 	t.Helper()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Fatal("strace is needed: make test installs it")
-	}
-	trace := filepath.Join(t.TempDir(), "trace")
+	wrap, trace := traced(t, "4096", "read,pwrite64,write,writev,fsync,fdatasync")
 	b := newBusRig(t, binary, nil, "--queue", "orders")
-	b.wrap = []string{strace, "-f", "-y", "-s", "4096", "-e", "trace=read,pwrite64,write,writev,fsync,fdatasync", "-o", trace}
+	b.wrap = wrap
 	b.start()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -75,10 +66,6 @@ func (b *busRig) root() (name, key string) {
 	return name, key
 }
 
-// busCall is one system call of a bus, in the order in which calls began or
-// ended.
-var busCall = regexp.MustCompile(`^(\d+) +(?:<\.\.\. )?(read|pwrite64|writev|write|fsync|fdatasync)(?:\((\d+)<([^>]*)>)?(.*)$`)
-
 // disposition is how strace writes the beginning of one (AMQP 1.0 part 2,
 // 2.7.6).
 const disposition = `\0S\25\3`
@@ -99,36 +86,25 @@ func (s *syncing) ask(what string) {
 // a sync of it that began later and succeeded.
 func busSynced(t *testing.T, trace string) string {
 	t.Helper()
-	f, err := os.Open(trace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	var s syncing
-	confirmed, lines := 0, bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		m := busCall.FindStringSubmatch(lines.Text())
-		if m == nil {
-			continue
-		}
-		thread, name, path, rest := m[1], m[2], m[4], m[5]
-		switch name {
+	confirmed := 0
+	for c := range calls(t, trace) {
+		switch c.name {
 		case "read":
-			if strings.Contains(rest, canary) {
+			if strings.Contains(c.rest, canary) {
 				s.ask("send")
-			} else if s.what == "send" && !s.asked && strings.Contains(rest, disposition) {
+			} else if s.what == "send" && !s.asked && strings.Contains(c.rest, disposition) {
 				s.ask("completion")
 			}
 		case "pwrite64":
-			if strings.HasSuffix(path, "bus.db-wal") && s.asked && (s.what != "send" || s.written || strings.Contains(rest, canary)) {
+			if strings.HasSuffix(c.path, "bus.db-wal") && s.asked && (s.what != "send" || s.written || strings.Contains(c.rest, canary)) {
 				s.written, s.done = true, false
 				clear(s.under)
 			}
 		case "fsync", "fdatasync":
-			s.sync(thread, path, rest)
+			s.sync(c.thread, c.path, c.rest)
 		case "write", "writev":
-			if !s.asked || !strings.Contains(rest, disposition) {
+			if !s.asked || !strings.Contains(c.rest, disposition) {
 				continue
 			}
 			switch {

@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"bufio"
+	"iter"
 	"net/http"
 	"os"
 	"os/exec"
@@ -51,13 +52,9 @@ const canary = "canary.of.the.disk@example.com"
 // nothing.
 func checkSynced(t *testing.T, binary string) string {
 	t.Helper()
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Fatal("strace is needed: make test installs it")
-	}
-	trace := filepath.Join(t.TempDir(), "trace")
+	wrap, trace := traced(t, "8192", "pwrite64,write,fsync,fdatasync")
 	r := newRig(t, binary)
-	r.wrap = []string{strace, "-f", "-y", "-s", "8192", "-e", "trace=pwrite64,write,fsync,fdatasync", "-o", trace}
+	r.wrap = wrap
 	p := r.start()
 	if p == nil {
 		t.Fatal("did not start under strace")
@@ -72,45 +69,67 @@ func checkSynced(t *testing.T, binary string) string {
 	return synced(t, trace)
 }
 
-// call is one system call in the order in which calls began or ended.
-var call = regexp.MustCompile(`^(\d+) +(?:<\.\.\. )?(pwrite64|write|fsync|fdatasync)(?:\((\d+)<([^>]*)>)?(.*)$`)
+// traced is what to run a program with, so that some of its system calls, with
+// so many bytes of each text, are in a file.
+func traced(t *testing.T, bytes, calls string) (wrap []string, trace string) {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Fatal("strace is needed: make test installs it")
+	}
+	trace = filepath.Join(t.TempDir(), "trace")
+	return []string{strace, "-f", "-y", "-s", bytes, "-e", "trace=" + calls, "-o", trace}, trace
+}
 
-// synced reads a trace: after the write of the canary to the log there must be
-// a sync of that file that began later and succeeded, before the 202.
-func synced(t *testing.T, trace string) string {
+// call is one system call, path the file it is about when it began.
+type call struct{ thread, name, path, rest string }
+
+var callPattern = regexp.MustCompile(`^(\d+) +(?:<\.\.\. )?(read|pwrite64|writev|write|fsync|fdatasync)(?:\(\d+<([^>]*)>)?(.*)$`)
+
+// calls reads a trace in the order in which calls began or ended.
+func calls(t *testing.T, trace string) iter.Seq[call] {
 	t.Helper()
 	f, err := os.Open(trace)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	return func(yield func(call) bool) {
+		defer f.Close()
+		lines := bufio.NewScanner(f)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			m := callPattern.FindStringSubmatch(lines.Text())
+			if m != nil && !yield(call{m[1], m[2], m[3], m[4]}) {
+				return
+			}
+		}
+	}
+}
+
+// synced reads a trace: after the write of the canary to the log there must be
+// a sync of that file that began later and succeeded, before the 202.
+func synced(t *testing.T, trace string) string {
+	t.Helper()
 	var (
 		written, done bool
 		wal           string
 		under         = make(map[string]bool) // threads in a sync that began after the write
-		lines         = bufio.NewScanner(f)
 	)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		m := call.FindStringSubmatch(lines.Text())
-		if m == nil {
-			continue
-		}
-		thread, name, path, rest := m[1], m[2], m[4], m[5]
-		switch name {
+	for c := range calls(t, trace) {
+		switch c.name {
 		case "pwrite64":
-			if strings.HasSuffix(path, "store.db-wal") && strings.Contains(rest, canary) {
-				written, wal, done = true, path, false
+			if strings.HasSuffix(c.path, "store.db-wal") && strings.Contains(c.rest, canary) {
+				written, wal, done = true, c.path, false
 			}
 		case "fsync", "fdatasync":
-			if path != "" && path == wal && written {
-				under[thread] = true
+			if c.path != "" && c.path == wal && written {
+				under[c.thread] = true
 			}
-			if under[thread] && strings.HasSuffix(rest, "= 0") {
+			if under[c.thread] && strings.HasSuffix(c.rest, "= 0") {
 				done = true
 			}
 		case "write":
-			if strings.Contains(rest, "HTTP/1.1 202") {
+			if strings.Contains(c.rest, "HTTP/1.1 202") {
 				switch {
 				case !written:
 					return "the 202 was written before the sign-up"
