@@ -83,6 +83,18 @@ func (n *notes) sent(ids ...string) {
 	}
 }
 
+// known is the id of a message that was confirmed, "" as long as there is none.
+func (n *notes) known() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id, known := range n.all {
+		if known.confirmed {
+			return id
+		}
+	}
+	return ""
+}
+
 // received judges a delivery against what was told before. It returns false
 // for what should not have come.
 func (n *notes) received(m *azservicebus.ReceivedMessage, at place) bool {
