@@ -14,7 +14,11 @@ type composer struct {
 
 // Compose renders the mail that h is about, with the mint h asks for.
 func (c *composer) Compose(h onboarding.Held) (mail.Envelope, mail.Rendered, error) {
-	link, err := c.links.Confirm(h.Claim.Mail, h.NextMint())
+	link, err := c.links.Link(h.Claim.Mail, h.NextMint())
+	if err != nil {
+		return mail.Envelope{}, mail.Rendered{}, err
+	}
+	_, purpose, _, err := h.Claim.Mail.Parse()
 	if err != nil {
 		return mail.Envelope{}, mail.Rendered{}, err
 	}
@@ -23,7 +27,7 @@ func (c *composer) Compose(h onboarding.Held) (mail.Envelope, mail.Rendered, err
 		Variant:   string(h.Variant),
 		To:        h.To,
 		Link:      link,
-		ValidFor:  c.policy.Expiry,
+		ValidFor:  c.policy.ExpiryOf(purpose),
 		MessageID: mail.MessageID(string(h.Claim.Mail), from.Domain()),
 		Date:      h.Created,
 	})

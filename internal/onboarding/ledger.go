@@ -40,10 +40,16 @@ type Claim struct {
 // Held is a claimed mail, with all a sender needs to send it.
 type Held struct {
 	Claim Claim
-	// State is Sending, or the state the mail was ended in instead: Expired,
-	// or Failed when it was claimed MaxClaims times without an outcome.
+	// State is Sending, or the state the mail was ended in instead: Expired;
+	// Failed when it was claimed MaxClaims times without an outcome; Suppressed
+	// when it is over its address's budget, or its sign-up was caught at the
+	// door; Cancelled when there is nobody to send it to: the person is erased,
+	// or whoever asked to sign in has no account.
 	State   State
 	Variant Variant
+	// Locale is the language that was asked for, as a BCP 47 tag; "" if none is
+	// known.
+	Locale string
 	// To is the sendable address. It is the only personal datum that leaves
 	// the store for a mail that is not confirmed.
 	To string
@@ -157,7 +163,8 @@ type Outbox interface {
 	//     that is not good either),
 	//   - due, queued and unknown mails that wait for a time further ahead than
 	//     any rule sets, because the clock was set back → due or waiting no more,
-	//   - idempotency keys older than a day → gone,
+	//   - idempotency keys older than a day → gone, and what was charged to a
+	//     budget longer ago than any allowance looks back,
 	//   - mails that were finished longer ago than Policy.Retention → purged,
 	//     where the store does that at all. Nothing of them may be left but
 	//     their number, in the audit as a row without an ID.
@@ -199,12 +206,16 @@ type Claims interface {
 	// Claim takes the mail for the claim's holder if the generation is equal
 	// and the mail is queued, or due with its time come; the variant is chosen
 	// if it has none. The mail may instead be ended in the same step (see
-	// Held.State). [ErrRefused] when the message means nothing any more, or
-	// when a later step was made under this very claim.
+	// Held.State); the budget of its address is looked at, not charged, and not
+	// at all for a mail that was charged before. [ErrRefused] when the message
+	// means nothing any more, or when a later step was made under this very
+	// claim.
 	Claim(ctx context.Context, c Claim) (Held, error)
-	// Committing moves sending → committing for the holder and returns when
-	// that is on disk. [ErrRefused]: the mail was taken or called off, and the
-	// final dot must not be written.
+	// Committing moves sending → committing for the holder, charges the budget
+	// of its address unless this mail was charged before, and returns when that
+	// is on disk. [ErrRefused]: the mail was taken or called off, and the final
+	// dot must not be written; or the budget was used up since the claim, and
+	// the mail has ended suppressed.
 	Committing(ctx context.Context, c Claim, r Rendered) error
 	// Check tells, before a dot that comes late after Committing, whether the
 	// claim still stands. [ErrRefused] if not; [ErrStale] if only the holder's

@@ -63,12 +63,19 @@ func (l Lane) Queue() string { return "bellhop-" + string(l) }
 // Purpose is why a mail is owed. It is fixed when the mail is created.
 type Purpose string
 
-// SignUp is the mail owed to a sign-up.
-const SignUp Purpose = "sign-up"
+// The purposes.
+const (
+	// SignUp is the mail owed to a sign-up.
+	SignUp Purpose = "sign-up"
+	// SignIn is the mail owed to a request to sign in.
+	SignIn Purpose = "sign-in"
+	// Welcome is the mail owed to an account once its address is confirmed.
+	Welcome Purpose = "welcome"
+)
 
 // Lane is where mails of this purpose travel.
 func (p Purpose) Lane() Lane {
-	if p == SignUp {
+	if p == SignUp || p == SignIn {
 		return Urgent
 	}
 	return Bulk
@@ -78,17 +85,34 @@ func (p Purpose) Lane() Lane {
 // and then stays.
 type Variant string
 
-// Confirm asks a person to confirm the address.
-const Confirm Variant = "confirm"
+// The variants.
+const (
+	// Confirm asks a person to confirm the address.
+	Confirm Variant = "confirm"
+	// AlreadyRegistered tells who owns the address that somebody signed up with
+	// it, and lets them sign in.
+	AlreadyRegistered Variant = "already-registered"
+	// SignInLink lets a person sign in.
+	SignInLink Variant = "sign-in"
+	// Welcomed greets a person whose address is confirmed.
+	Welcomed Variant = "welcome"
+)
 
 // Variants lists the variants.
-func Variants() []Variant { return []Variant{Confirm} }
+func Variants() []Variant { return []Variant{Confirm, AlreadyRegistered, SignInLink, Welcomed} }
 
-// ChooseVariant picks the variant at a mail's first claim. A store calls it
-// inside the claim's step.
-func ChooseVariant(p Purpose) (Variant, error) {
-	if p == SignUp {
+// ChooseVariant picks the variant at a mail's first claim, when the address is
+// an account's already or is not. A store calls it inside the claim's step.
+func ChooseVariant(p Purpose, registered bool) (Variant, error) {
+	switch {
+	case p == SignUp && registered:
+		return AlreadyRegistered, nil
+	case p == SignUp:
 		return Confirm, nil
+	case p == SignIn:
+		return SignInLink, nil
+	case p == Welcome:
+		return Welcomed, nil
 	}
 	return "", fmt.Errorf("no mail is known for purpose %q", p)
 }

@@ -50,7 +50,7 @@ func TestLinksAreDerived(t *testing.T) {
 	key, id := []byte("0123456789abcdef0123456789abcdef"), NewMailID(subject, SignUp, 1)
 	link := func(key []byte, id MailID, mint int) string {
 		t.Helper()
-		l, err := NewLinks("https://example.com/", key).Confirm(id, mint)
+		l, err := NewLinks("https://example.com/", key).Link(id, mint)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestLinksAreDerived(t *testing.T) {
 		}
 		seen[other] = true
 	}
-	if _, err := NewLinks("https://example.com", key).Confirm("x.sign-up.1", 1); err == nil {
+	if _, err := NewLinks("https://example.com", key).Link("x.sign-up.1", 1); err == nil {
 		t.Error("a link for a subject that is no UUID")
 	}
 }

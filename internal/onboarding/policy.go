@@ -35,12 +35,20 @@ type Policy struct {
 	// UnknownPause is how long an unknown waits for a late reply before the
 	// copy is sent. Default: 5 s.
 	UnknownPause time.Duration
-	// MaxCopies is how many copies of an unknown confirm mail are submitted; a
+	// MaxCopies is how many copies of an unknown mail with a link are submitted; a
 	// copy that was certainly not delivered is not counted. Default: 1.
 	MaxCopies int
-	// Expiry is how long a confirm mail makes sense, and how long its link
-	// lives from the moment it is sent. Default: 72 h.
+	// Expiry is how long a sign-up's mail makes sense, and how long its link
+	// lives from the moment it is sent; a welcome makes sense as long.
+	// Default: 72 h.
 	Expiry time.Duration
+	// SignInExpiry is Expiry for sign-in mails. Default: 15 min.
+	SignInExpiry time.Duration
+	// CodeLife is how long the code in a mail can be typed, from the moment it
+	// is sent. Default: 15 min.
+	CodeLife time.Duration
+	// Budgets bound the mails to one address. Default: [DefaultBudgets].
+	Budgets Budgets
 	// Retention is how long finished mails are kept before they are purged; 0
 	// keeps them for ever. Only stores that declare it look at it. Default: 0.
 	Retention time.Duration
@@ -66,6 +74,9 @@ func DefaultPolicy() Policy {
 		UnknownPause: 5 * time.Second,
 		MaxCopies:    1,
 		Expiry:       72 * time.Hour,
+		SignInExpiry: 15 * time.Minute,
+		CodeLife:     15 * time.Minute,
+		Budgets:      DefaultBudgets(),
 		Retry: []time.Duration{
 			time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
 			time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour,
@@ -80,11 +91,22 @@ func DefaultPolicy() Policy {
 func (p Policy) Gap() time.Duration { return p.DeadAfter / 2 }
 
 // CopiesOf is how many copies of a mail may be sent after its outcome was
-// unknown. Losing a confirm mail locks a person out, and a second one is
-// harmless: the same Message-ID, the same link.
+// unknown. Losing a mail with a link in it locks a person out, and a second one
+// is harmless: the same Message-ID, the same link. A welcome is not worth a
+// doubt: it is held.
 func (p Policy) CopiesOf(v Variant) int {
-	if v == Confirm {
+	switch v {
+	case Confirm, AlreadyRegistered, SignInLink:
 		return p.MaxCopies
 	}
 	return 0
+}
+
+// ExpiryOf is how long a mail of a purpose makes sense, and how long its link
+// lives from the moment it is sent.
+func (p Policy) ExpiryOf(purpose Purpose) time.Duration {
+	if purpose == SignIn {
+		return p.SignInExpiry
+	}
+	return p.Expiry
 }

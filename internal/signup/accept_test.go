@@ -18,6 +18,7 @@ import (
 
 // recorder is a store that keeps what it is given, and answers as told.
 type recorder struct {
+	signup.Store
 	took     []signup.Acceptance
 	repeated bool
 	err      error

@@ -19,7 +19,7 @@ import (
 )
 
 // nowhere is a store that keeps nothing.
-type nowhere struct{}
+type nowhere struct{ signup.Store }
 
 func (nowhere) Accept(_ context.Context, a signup.Acceptance) (signup.Person, bool, error) {
 	a.Person.Status, a.Person.Accepted = signup.Pending, accepted

@@ -30,6 +30,7 @@ var accepted = time.Unix(1_800_000_000, 0)
 
 // memory is a store in memory: signup.Store and token.Keys.
 type memory struct {
+	signup.Store
 	mu     sync.Mutex
 	people map[string]signup.Person
 	keys   map[[32]byte]string

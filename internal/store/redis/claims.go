@@ -27,7 +27,7 @@ func (s *Store) claim(ctx context.Context, c onboarding.Claim) (onboarding.Held,
 	if err != nil {
 		return onboarding.Held{}, onboarding.ErrRefused // no mail has such an id
 	}
-	variant, nameless := onboarding.ChooseVariant(purpose)
+	variant, nameless := onboarding.ChooseVariant(purpose, false)
 	v, err := s.run(ctx, s.steps.claim, redisdb.Answered,
 		string(c.Mail), c.Gen, string(c.Holder), c.Op, string(variant), s.policy.MaxClaims)
 	if err != nil {

@@ -77,7 +77,7 @@ func (t *tx) chooseVariant(m *mail) (err error) {
 	if err != nil {
 		return err
 	}
-	m.variant, err = onboarding.ChooseVariant(purpose)
+	m.variant, err = onboarding.ChooseVariant(purpose, false)
 	return err
 }
 
