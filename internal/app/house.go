@@ -18,7 +18,6 @@ import (
 	"bellhop/internal/mail"
 	"bellhop/internal/metrics"
 	"bellhop/internal/onboarding"
-	"bellhop/internal/signup"
 	"bellhop/internal/token"
 	"bellhop/internal/web"
 )
@@ -227,9 +226,13 @@ func (h *house) buildWeb(ctx context.Context) (err error) {
 	if h.relay != nil {
 		notify = h.relay.Notify
 	}
+	people, err := h.people(ctx, notify)
+	if err != nil {
+		return err
+	}
 	h.handler, err = web.New(web.Config{
 		PublicURL: h.publicURL,
-		SignUps:   signup.NewService(h.store, h.policy, notify),
+		SignUps:   people,
 		Sessions:  sessions,
 		Readiness: h.ready,
 		Mailbox:   h.mailboxPage(),

@@ -5,9 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/text/language"
 
 	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
@@ -16,12 +16,22 @@ import (
 // maxKeyBytes is the longest idempotency key.
 const maxKeyBytes = 255
 
+// maxLocaleBytes is more than any language tag that people use has (RFC 5646
+// section 4.4.1).
+const maxLocaleBytes = 35
+
 // Form is what a person, or a program, sends in. Nothing in it is trusted.
 type Form struct {
 	First, Last, Email string
 	// IdempotencyKey makes the same form, sent again within 24 hours, the same
 	// sign-up. Empty for none.
 	IdempotencyKey string
+	// Locale is the language of the mails, a BCP 47 tag. What is none counts as
+	// none.
+	Locale string
+	// Muted is [Acceptance.Muted]. Empty for a form that nothing speaks against.
+	Muted   string
+	Consent Consent
 }
 
 // Accepted is a stored sign-up.
@@ -32,23 +42,6 @@ type Accepted struct {
 	Repeated bool
 }
 
-// Service accepts sign-ups. It may be used concurrently.
-type Service struct {
-	store  Store
-	expiry time.Duration
-	notify func(onboarding.Lane)
-}
-
-// NewService returns the service over a store. The policy says how long the
-// mail makes sense. notify is called after each commit that made a mail due in
-// a lane; it must not block. Nil for nobody to tell.
-func NewService(store Store, policy onboarding.Policy, notify func(onboarding.Lane)) *Service {
-	if notify == nil {
-		notify = func(onboarding.Lane) {}
-	}
-	return &Service{store: store, expiry: policy.Expiry, notify: notify}
-}
-
 // Accept checks a form and stores it, with the mail it owes, in one commit. It
 // returns an [*Invalid] when the form is at fault, and what [Store.Accept]
 // returns; nothing is stored then.
@@ -57,27 +50,39 @@ func (s *Service) Accept(ctx context.Context, f Form) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
-	id, err := uuid.NewV7()
+	acceptance, err := s.acceptance(ctx, person, f)
 	if err != nil {
-		return Accepted{}, fmt.Errorf("make sign-up id: %w", err)
-	}
-	person.ID = id.String()
-	acceptance := Acceptance{
-		Person: person,
-		Mails:  []onboarding.Owed{{ID: onboarding.NewMailID(person.ID, onboarding.SignUp, 1), Expiry: s.expiry}},
-	}
-	if f.IdempotencyKey != "" {
-		hash := sha256.Sum256([]byte(f.IdempotencyKey))
-		acceptance.Key = &hash
+		return Accepted{}, err
 	}
 	stored, repeated, err := s.store.Accept(ctx, acceptance)
 	if err != nil {
 		return Accepted{}, fmt.Errorf("store sign-up: %w", err)
 	}
 	if !repeated {
-		s.notify(onboarding.SignUp.Lane())
+		s.set.Notify(onboarding.SignUp.Lane())
 	}
 	return Accepted{Person: stored, Repeated: repeated}, nil
+}
+
+// acceptance is what is to be stored of a person's form.
+func (s *Service) acceptance(ctx context.Context, person Person, f Form) (Acceptance, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return Acceptance{}, fmt.Errorf("make sign-up id: %w", err)
+	}
+	person.ID = id.String()
+	fingerprint := person.Address.Fingerprint(s.set.Secret)
+	a := Acceptance{
+		Person:      person,
+		Fingerprint: fingerprint,
+		Muted:       s.mute(ctx, f.Muted, fingerprint),
+		Mails:       []onboarding.Owed{{ID: onboarding.NewMailID(person.ID, onboarding.SignUp, 1), Expiry: s.set.Policy.ExpiryOf(onboarding.SignUp)}},
+	}
+	if f.IdempotencyKey != "" {
+		hash := sha256.Sum256([]byte(f.IdempotencyKey))
+		a.Key = &hash
+	}
+	return a, nil
 }
 
 // Person returns a sign-up. [ErrNotFound] if it is not there.
@@ -92,7 +97,7 @@ func (s *Service) Person(ctx context.Context, id string) (Person, error) {
 // check normalises a form into a person, or says everything that is wrong with
 // it at once.
 func check(f Form) (Person, error) {
-	var p Person
+	p := Person{Locale: locale(f.Locale), Consent: f.Consent}
 	var invalid Invalid
 	var err error
 	if p.First, err = parseName(f.First); err != nil {
@@ -113,6 +118,18 @@ func check(f Form) (Person, error) {
 		return Person{}, &invalid
 	}
 	return p, nil
+}
+
+// locale is the canonical form of a language tag, "" for text that is none.
+func locale(tag string) string {
+	if tag == "" || len(tag) > maxLocaleBytes {
+		return ""
+	}
+	parsed, err := language.Parse(tag)
+	if err != nil || parsed == language.Und {
+		return ""
+	}
+	return parsed.String()
 }
 
 // checkKey allows what a header can carry without anyone changing it on the

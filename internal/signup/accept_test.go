@@ -39,12 +39,12 @@ func TestAcceptStoresPersonAndMail(t *testing.T) {
 	var told []onboarding.Lane
 	policy := onboarding.DefaultPolicy()
 	policy.Expiry = 5 * time.Hour
-	service := signup.NewService(store, policy, func(l onboarding.Lane) {
+	service := signup.NewService(store, signup.Settings{Policy: policy, Notify: func(l onboarding.Lane) {
 		if len(store.took) == 0 {
 			t.Error("told before the commit")
 		}
 		told = append(told, l)
-	})
+	}})
 	got, err := service.Accept(t.Context(), signup.Form{
 		First: " Zoe\u0308  Maria ", Last: "", Email: " Ada@Bücher.Example ", IdempotencyKey: "k-1",
 	})
@@ -79,7 +79,7 @@ func TestAcceptStoresPersonAndMail(t *testing.T) {
 func TestAcceptWithoutKey(t *testing.T) {
 	store := new(recorder)
 	form := signup.Form{First: "Ada", Email: "ada@example.com"}
-	service := signup.NewService(store, onboarding.DefaultPolicy(), nil)
+	service := signup.NewService(store, signup.Settings{})
 	for range 2 {
 		if _, err := service.Accept(t.Context(), form); err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func TestAcceptWithoutKey(t *testing.T) {
 // Nobody is told of a mail that is not there, or was told of already.
 func TestAcceptTellsOnlyOfNewMails(t *testing.T) {
 	for _, store := range []*recorder{{repeated: true}, {err: signup.ErrConflict}, {err: signup.ErrUnavailable}} {
-		service := signup.NewService(store, onboarding.DefaultPolicy(), func(onboarding.Lane) { t.Error("told") })
+		service := signup.NewService(store, signup.Settings{Notify: func(onboarding.Lane) { t.Error("told") }})
 		got, err := service.Accept(t.Context(), signup.Form{First: "Ada", Email: "ada@example.com"})
 		if !errors.Is(err, store.err) || got.Repeated != store.repeated {
 			t.Errorf("Accept = %+v, %v", got, err)
@@ -118,7 +118,7 @@ func TestAcceptRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			store := new(recorder)
-			_, err := signup.NewService(store, onboarding.DefaultPolicy(), nil).Accept(t.Context(), tt.form)
+			_, err := signup.NewService(store, signup.Settings{}).Accept(t.Context(), tt.form)
 			invalid, ok := errors.AsType[*signup.Invalid](err)
 			if !ok || invalid.Error() != tt.want {
 				t.Fatalf("Accept: %v, want %v", err, tt.want)
@@ -134,7 +134,7 @@ func TestAcceptRefuses(t *testing.T) {
 		})
 	}
 	longest := signup.Form{First: "Ada", Email: "ada@example.com", IdempotencyKey: strings.Repeat("~", 255)}
-	if _, err := signup.NewService(new(recorder), onboarding.DefaultPolicy(), nil).Accept(t.Context(), longest); err != nil {
+	if _, err := signup.NewService(new(recorder), signup.Settings{}).Accept(t.Context(), longest); err != nil {
 		t.Errorf("a key of 255 characters: %v", err)
 	}
 }
@@ -143,7 +143,7 @@ func TestAcceptRefuses(t *testing.T) {
 func TestInvalidHoldsNothingTyped(t *testing.T) {
 	const canary = "canary.com"
 	form := signup.Form{First: canary, Last: canary, Email: canary, IdempotencyKey: canary + " "}
-	_, err := signup.NewService(new(recorder), onboarding.DefaultPolicy(), nil).Accept(t.Context(), form)
+	_, err := signup.NewService(new(recorder), signup.Settings{}).Accept(t.Context(), form)
 	if all := fmt.Sprintf("%v %+v", err, errors.Unwrap(err)); strings.Contains(all, "canary") {
 		t.Errorf("error holds what was typed: %s", all)
 	}
@@ -156,7 +156,7 @@ func TestInvalidKey(t *testing.T) {
 }
 
 func TestPersonErrors(t *testing.T) {
-	service := signup.NewService(&recorder{err: signup.ErrNotFound}, onboarding.DefaultPolicy(), nil)
+	service := signup.NewService(&recorder{err: signup.ErrNotFound}, signup.Settings{})
 	if _, err := service.Person(t.Context(), "x"); !errors.Is(err, signup.ErrNotFound) {
 		t.Errorf("Person: %v", err)
 	}

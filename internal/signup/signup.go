@@ -37,6 +37,9 @@ var (
 	ErrLinkDead = errors.New("this link or code does not work any more")
 	// ErrUsed is returned for a link or a code that was redeemed before.
 	ErrUsed = errors.New("this link or code was used before")
+	// ErrCode is returned for a typed code that is wrong, late, spent or used:
+	// whoever types codes that are not theirs learns nothing else.
+	ErrCode = errors.New("this code is wrong, or does not work any more")
 	// ErrTries is returned when no more codes may be tried.
 	ErrTries = errors.New("no more codes may be tried")
 	// ErrReused is returned for a refresh token that was exchanged before: two

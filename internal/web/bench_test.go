@@ -12,7 +12,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
 	"bellhop/internal/token"
 	"bellhop/internal/web"
@@ -72,7 +71,7 @@ func overNowhere(b *testing.B) http.Handler {
 		b.Fatal(err)
 	}
 	handler, err := web.New(web.Config{
-		PublicURL: public, SignUps: signup.NewService(nowhere{}, onboarding.DefaultPolicy(), nil),
+		PublicURL: public, SignUps: signup.NewService(nowhere{}, signup.Settings{}),
 		Sessions: tokens, Readiness: new(readiness), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -17,7 +17,6 @@ import (
 	"github.com/PuerkitoBio/goquery"
 	"go.uber.org/goleak"
 
-	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
 	"bellhop/internal/token"
 	"bellhop/internal/web"
@@ -182,7 +181,7 @@ func newHouse(t testing.TB, publicURL string, mailbox web.Mailbox) *house {
 	}
 	h.Handler, err = web.New(web.Config{
 		PublicURL: public,
-		SignUps:   signup.NewService(h.store, onboarding.DefaultPolicy(), nil),
+		SignUps:   signup.NewService(h.store, signup.Settings{}),
 		Sessions:  h.tokens,
 		Readiness: h.ready,
 		Mailbox:   mailbox,
