@@ -218,7 +218,7 @@ func freshKey() []byte {
 }
 
 func (h *house) buildWeb(ctx context.Context) (err error) {
-	sessions, err := token.NewPending(ctx, h.store, h.publicURL.String(), nil)
+	sessions, err := token.NewPending(ctx, h.store, h.publicURL.String(), token.SignUpSession, nil)
 	if err != nil {
 		return fmt.Errorf("read the session key: %w", err)
 	}

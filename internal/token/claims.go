@@ -15,6 +15,7 @@ import (
 type pendingClaims struct {
 	iss, aud, sub string
 	iat, exp      int64
+	life          time.Duration // what the kind's last
 }
 
 // UnmarshalJSON passes over claims it does not know, so that a later version
@@ -66,8 +67,8 @@ func objectMembers(data []byte) (map[string]json.RawMessage, error) {
 // longer than ours was never issued.
 func (c *pendingClaims) Validate() error {
 	switch {
-	case c.exp-c.iat != int64(Lifetime/time.Second):
-		return errors.New("claims: exp is not Lifetime after iat")
+	case c.exp-c.iat != int64(c.life/time.Second):
+		return errors.New("claims: the life is not that of its kind")
 	case c.sub == "":
 		return errors.New("claims: no subject")
 	}

@@ -61,7 +61,7 @@ func (k *keyring) only(t testing.TB) []byte {
 
 func newPending(t testing.TB, keys *keyring, now time.Time) *token.Pending {
 	t.Helper()
-	p, err := token.NewPending(t.Context(), keys, issuer, func() time.Time { return now })
+	p, err := token.NewPending(t.Context(), keys, issuer, token.SignUpSession, func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,11 +139,11 @@ func TestPendingLifetime(t *testing.T) {
 
 func TestNewPendingErrors(t *testing.T) {
 	down := errors.New("store is down")
-	if _, err := token.NewPending(t.Context(), &keyring{err: down}, issuer, time.Now); !errors.Is(err, down) {
+	if _, err := token.NewPending(t.Context(), &keyring{err: down}, issuer, token.SignUpSession, time.Now); !errors.Is(err, down) {
 		t.Errorf("store down: %v", err)
 	}
 	short := &keyring{keys: map[string][]byte{"pending-session": []byte("short")}}
-	if _, err := token.NewPending(t.Context(), short, issuer, time.Now); err == nil {
+	if _, err := token.NewPending(t.Context(), short, issuer, token.SignUpSession, time.Now); err == nil {
 		t.Error("a key of 5 bytes was taken")
 	}
 }
@@ -280,7 +280,7 @@ func rsaForgery(t *testing.T, header, claims string) (publicPEM []byte, forged s
 
 func FuzzVerify(f *testing.F) {
 	keys := new(keyring)
-	p, err := token.NewPending(context.Background(), keys, issuer, func() time.Time { return issued })
+	p, err := token.NewPending(context.Background(), keys, issuer, token.SignUpSession, func() time.Time { return issued })
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func overNowhere(b *testing.B) http.Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tokens, err := token.NewPending(b.Context(), newMemory(), publicURL, time.Now)
+	tokens, err := token.NewPending(b.Context(), newMemory(), publicURL, token.SignUpSession, time.Now)
 	if err != nil {
 		b.Fatal(err)
 	}

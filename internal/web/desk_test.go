@@ -175,7 +175,7 @@ func newHouse(t testing.TB, publicURL string, mailbox web.Mailbox) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.tokens, err = token.NewPending(t.Context(), h.store, publicURL, func() time.Time { return accepted })
+	h.tokens, err = token.NewPending(t.Context(), h.store, publicURL, token.SignUpSession, func() time.Time { return accepted })
 	if err != nil {
 		t.Fatal(err)
 	}
