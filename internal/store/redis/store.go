@@ -21,7 +21,7 @@
 // node and one script can work on them. N is a mail's number, in twelve digits:
 // the value of the counter accepted that it raised.
 //
-//	subject:UUID       a person, or what else a mail is owed to; mail:PURPOSE.STEP is N
+//	subject:UUID       a sign-up, or a request to sign in; mail:PURPOSE.STEP is N
 //	mail:N             a row of the ledger; attempts:N those that were not simply accepted
 //	due:LANE           numbers by the time they are due; queued:LANE by when they were sent
 //	expiring           due and queued mails by their expiry
@@ -29,10 +29,37 @@
 //	unknown, dead      by when a copy is made; by when they were given up
 //	finished           a log, for retention; purged, a bit for each number
 //	beats, healthy     when a process was last heard, and since when without a gap
-//	signups            a log of ids by number
+//	signups            a log of ids by number; judged, up to which number Purge has looked
+//	requests           a log of requests to sign in (id, at), for Purge
+//	account:F          the id of the account of a fingerprint, 32 hexadecimal digits
+//	of:F, asked:F      sign-ups of a fingerprint by their number; requests by their time
+//	charged:F          what was charged to each budget: times, the oldest first, with spaces
+//	charges            a log of them (of, budget, at), in the order of their times
+//	session:UUID       a session; sessions:ACCOUNT, those of an account by when they were opened
+//	ending             sessions by when they are over, unless they are used before
 //	key:HASH, uses     idempotency keys, and a log of them in the order of their use
 //	counts, keys       totals; secrets that all processes share
+//	documents          texts that all processes share, each behind its version and a space
 //	version, move      of what form it all is; where the store stands in a move
+//
+// A subject with a status is a sign-up, whose status is pending, confirmed or
+// erased; one with a field asked is a request to sign in; one with neither is
+// what is left of a request that was forgotten: the names of its mails, as long
+// as they are in the ledger. Fields that are empty are not there. Times are unix
+// milliseconds but for accepted and confirmed, which are seconds.
+//
+//	sign-up   first last email status accepted key, fingerprint locale muted consent origin,
+//	          confirmed used by tries
+//	request   asked fingerprint budget locale muted, used by tries
+//	session   account kind number hash opened seen idle ends, before rotated
+//
+// Consent is the version of the text, origin 32 hexadecimal digits; used and by
+// are when a subject was redeemed, and the session that it opened; of an erased
+// sign-up status, accepted and mail:… are left. A sign-up that an older program
+// stored has no fingerprint until it is redeemed, and is not in of:F until then,
+// with the score 0. Hash is that of a session's latest secret, before the one
+// that it replaced when it was last rotated; idle is how long a session may be
+// unused. A mail that was charged to a budget has the field charged.
 //
 // Nothing has a time to live: what goes, goes by a sweep, and is counted.
 package redis
