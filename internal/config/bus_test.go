@@ -176,8 +176,8 @@ func TestBusWarnings(t *testing.T) {
 		"bus --listen [::1]:1":              "",
 		"bus --listen :1":                   "add --tls-self-signed",
 		"bus --listen :1 --tls-self-signed": "",
-		"serve --public-url http://a.example --bus-listen 10.0.0.7:1":                       "--bus-listen 10.0.0.7:1 is open to other machines without TLS",
-		"serve --public-url http://a.example --bus-listen 10.0.0.7:1 --bus-tls-self-signed": "",
+		"serve --public-url http://localhost:1 --bus-listen 10.0.0.7:1":                       "--bus-listen 10.0.0.7:1 is open to other machines without TLS",
+		"serve --public-url http://localhost:1 --bus-listen 10.0.0.7:1 --bus-tls-self-signed": "",
 	} {
 		got := strings.Join(parse(t, nil, strings.Fields(args)...).Warnings, "\n")
 		if (want == "") != (got == "") || !strings.Contains(got, want) {

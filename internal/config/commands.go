@@ -22,6 +22,8 @@ type grammar struct {
 		Replay  DeadReplay  `cmd:"" help:"Send given-up mails once more." detail:"The ids are those that dead list shows. A mail keeps its Message-ID. One that may have arrived already (unknown) can arrive a second time."`
 		Discard DeadDiscard `cmd:"" help:"Take given-up mails as settled." detail:"The ids are those that dead list shows."`
 	} `cmd:"" help:"Look after mails that were given up."`
+	Erase   Erase   `cmd:"" help:"Erase a person." detail:"Names, address, sessions and whatever else is about a person go out of the store, and mails still owed are called off. An address stands for its account and all its sign-ups. An id stands for one sign-up; if it is an account, for all that its address stands for. Says what that is, and does it with --yes only. Ids stay, with what became of each mail, and how many mails the address had lately, without the address."`
+	Export  Export  `cmd:"" help:"Print everything that is held about a person." detail:"Prints one JSON object: accounts and sign-ups, mails with their states, sessions, requests to sign in, and what was charged to budgets."`
 	Doctor  Doctor  `cmd:"" help:"Say what a crash can lose with these settings." detail:"Looks at the store and the queue, and says in words what survives the end of a process, of a server, or a power cut. Exits with 1 if something is refused: serve does not start then."`
 	Migrate Migrate `cmd:"" help:"Move everything to another store." detail:"Moves sign-ups, the ledger of mails, idempotency keys, shared secrets and totals, while no process uses either store. Mails that were queued or being sent are brought to rest first; the queue is not copied. Everything is read again at both ends and compared before the old store is given up. serve refuses a store that was given up, and one that is not complete, so that at no time two stores send the same mails. If it is interrupted, run the same command again: it goes on, and does nothing once all is done. The old store keeps a copy; delete it when you trust the new one."`
 	Setup   struct {
@@ -43,6 +45,8 @@ func groups() kong.Option {
 		{Key: "data", Title: "Data"},
 		{Key: "server", Title: "Mail server"},
 		{Key: "mails", Title: "Mails"},
+		{Key: "accounts", Title: "Accounts"},
+		{Key: "abuse", Title: "Against abuse"},
 		{Key: "process", Title: "Process"},
 	})
 }
@@ -106,8 +110,22 @@ type DeadDiscard struct {
 	Data
 }
 
+// Erase is "bellhop erase".
+type Erase struct {
+	Who string `arg:"" name:"address-or-id" help:"The address, or the id of a sign-up or an account."`
+	Yes bool   `name:"yes" help:"Do it. Without this only what would be erased is said."`
+	Data
+}
+
+// Export is "bellhop export".
+type Export struct {
+	Who string `arg:"" name:"address-or-id" help:"The address, or the id of a sign-up or an account."`
+	Data
+}
+
 // Doctor is "bellhop doctor".
 type Doctor struct {
+	Front
 	Data
 	Eviction
 }

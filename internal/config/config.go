@@ -36,8 +36,8 @@ import (
 // Invocation is what the caller of the program wants.
 type Invocation struct {
 	// Command is one of *[Help], *[Serve], *[Bus], *[Verify],
-	// *[DeadList], *[DeadReplay], *[DeadDiscard], *[Doctor], *[Migrate], *[SetupServiceBus], *[Version], *[BenchSignup], *[BenchMail],
-	// *[BenchBus].
+	// *[DeadList], *[DeadReplay], *[DeadDiscard], *[Erase], *[Export], *[Doctor], *[Migrate],
+	// *[SetupServiceBus], *[Version], *[BenchSignup], *[BenchMail], *[BenchBus].
 	Command any
 	// Warnings are sentences about settings that are probably not what was
 	// meant, but can be run.

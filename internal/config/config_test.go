@@ -5,6 +5,7 @@ import (
 	"flag"
 	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -44,6 +45,16 @@ func TestServeDefaults(t *testing.T) {
 			time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour},
 		MailExpiry:   72 * time.Hour,
 		UnknownPause: 5 * time.Second,
+		Accounts: config.Accounts{
+			SignInExpiry: 15 * time.Minute, CodeExpiry: 15 * time.Minute, SessionIdle: 7 * 24 * time.Hour, SessionLife: 30 * 24 * time.Hour,
+			AccessLife: 15 * time.Minute, KeyRotation: 90 * 24 * time.Hour, UnconfirmedRetention: 14 * 24 * time.Hour,
+		},
+		Abuse: config.Abuse{
+			LimitIP: config.Limit{Events: 30, Per: 10 * time.Minute}, LimitTotal: config.Limit{Events: 1000, Per: time.Second}, LimitAddress: config.Limit{Events: 10, Per: time.Hour},
+			MailBudget:   config.Allowances{{Mails: 1, Per: 10 * time.Minute}, {Mails: 3, Per: 24 * time.Hour}, {Mails: 10, Per: 30 * 24 * time.Hour}},
+			SignInBudget: config.Allowances{{Mails: 3, Per: 15 * time.Minute}, {Mails: 10, Per: 24 * time.Hour}},
+			FormMin:      2 * time.Second, FormMax: 12 * time.Hour,
+		},
 		Roles:        config.Roles{config.Web, config.Relay, config.Sender},
 		DrainTimeout: 25 * time.Second,
 	}
@@ -64,6 +75,10 @@ func TestServeSources(t *testing.T) {
 		"mail-from": "a@b.example", "mail-templates": dir, "mail-retry": "1s, 2s", "mail-expiry": "1h", "unknown-pause": "1s",
 		"drain-timeout": "3s", "store": "rediss://s/0", "queue": "redis://q/1", "redis-password": "secret", "redis-ca-file": certs,
 		"redis-wait": "2", "mail-retention": "1h", "roles": "web,sender",
+		"sign-in-expiry": "20m", "code-expiry": "5m", "session-idle": "1h", "session-life": "200h", "access-life": "5m", "token-audience": "https://api.example",
+		"key-rotation": "24h", "unconfirmed-retention": "100h",
+		"limit-ip": "5/1m", "limit-total": "off", "limit-address": "1/1s", "mail-budget": "off", "sign-in-budget": "1/1m, 2/2m", "form-min": "0", "form-max": "1h",
+		"trusted-proxy": "10.0.0.0/8, 127.0.0.1,::1", "cors-origin": "https://b.example,http://localhost:3000",
 	}
 	shared := []string{"BELLHOP_STORE=rediss://h", "BELLHOP_QUEUE=redis"} // where everything can be set
 	byDefault := *serve(t, shared)
@@ -151,6 +166,9 @@ func TestOtherCommands(t *testing.T) {
 		{"dead replay a b", &config.DeadReplay{IDs: []string{"a", "b"}, Data: data}},
 		{"dead replay --all --dry-run", &config.DeadReplay{All: true, DryRun: true, IDs: []string{}, Data: data}},
 		{"dead discard a", &config.DeadDiscard{IDs: []string{"a"}, Data: data}},
+		{"erase ada@example.com", &config.Erase{Who: "ada@example.com", Data: data}},
+		{"erase 0198 --yes", &config.Erase{Who: "0198", Yes: true, Data: data}},
+		{"export ada@example.com", &config.Export{Who: "ada@example.com", Data: data}},
 		{"verify --store redis://h", &config.Verify{Data: config.Data{DataDir: "d", Store: config.NewLocation("redis://h")}}},
 		{"doctor", &config.Doctor{Data: data}},
 		{"migrate --to redis://h --redis-wait 1", &config.Migrate{To: config.NewLocation("redis://h"), DataDir: "d", RedisAccess: config.RedisAccess{RedisWait: 1}}},
@@ -174,6 +192,7 @@ func TestUsageErrors(t *testing.T) {
 		{"serve --lisen=x", `did you mean "--listen"?; bellhop serve --help`},
 		{"serve --smtp", "--smtp: needs a value"},
 		{"dead", `expected one of "list", "replay", "discard"; bellhop dead --help`},
+		{"erase", "expected <address-or-id>; bellhop erase --help"},
 		{"dead discard", "expected <id> ...; bellhop dead discard --help"},
 		{"frobnicate", "bellhop --help"},
 	} {
@@ -198,6 +217,10 @@ func TestWarnings(t *testing.T) {
 		{"links, open", nil, []string{"--listen", ":80", "--smtp", "mailbox"}, "http://localhost:80, which leads nowhere"},
 		{"links, remote", nil, []string{"--smtp", "smtp://mail.example"}, "set --public-url"},
 		{"sessions of one process", nil, []string{"--store", "redis://h", "--queue", "redis", "--roles", "web"}, "sessions are made for http://localhost:6969"},
+		{"http", nil, []string{"--public-url", "http://a.example", "--listen", "10.0.0.1:80", "--smtp", "mailbox"}, "whoever is on the way can read links and cookies"},
+		{"proxy not named", nil, []string{"--public-url", "https://a.example"}, "shares one --limit-ip"},
+		{"everybody is a proxy", nil, []string{"--public-url", "https://a.example", "--trusted-proxy", "0.0.0.0/0"}, "--trusted-proxy 0.0.0.0/0 is everybody"},
+		{"http origin", nil, []string{"--cors-origin", "http://a.example"}, "--cors-origin http://a.example is http"},
 		{"links, any port", nil, []string{"--listen", ":0", "--smtp", "mailbox"}, "http://localhost:…"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -208,8 +231,16 @@ func TestWarnings(t *testing.T) {
 		})
 	}
 	quiet := []string{"BELLHOP_LISTEN=127.0.0.1:1", "PATH=x", "BELLHOP_SMTP_FILE="}
-	if got := parse(t, quiet, "serve", "--public-url", "http://a.example").Warnings; len(got) != 0 {
-		t.Errorf("warnings = %q, want none", got)
+	for _, args := range []string{
+		"--public-url https://a.example --trusted-proxy 127.0.0.1", "--public-url https://a.example --limit-ip off", "--public-url http://localhost:80",
+		"--public-url http://127.0.0.1:80 --listen 127.0.0.1:81 --cors-origin http://localhost:3000",
+	} {
+		if got := parse(t, quiet, append([]string{"serve"}, strings.Fields(args)...)...).Warnings; len(got) != 0 {
+			t.Errorf("%s: warnings = %q, want none", args, got)
+		}
+	}
+	if got := parse(t, nil, "doctor", "--public-url", "http://a.example").Warnings; len(got) != 1 {
+		t.Errorf("the doctor's warnings = %q, want one of http", got)
 	}
 	if got := parse(t, quiet, "verify").Warnings; len(got) != 0 {
 		t.Errorf("warnings = %q: another command's variable is no mistake", got)
@@ -220,7 +251,7 @@ func TestWarnings(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for name, args := range map[string][]string{
 		"bellhop": nil, "setup-servicebus": {"setup", "servicebus", "--help"}, "bus": {"bus", "--help"}, "doctor": {"doctor", "--help"}, "migrate": {"migrate", "--help"}, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
-		"dead": {"dead", "--help"}, "dead-replay": {"dead", "replay", "-h"}, "version": {"version", "--help"},
+		"erase": {"erase", "--help"}, "dead": {"dead", "--help"}, "dead-replay": {"dead", "replay", "-h"}, "version": {"version", "--help"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environ := []string{"BELLHOP_SMTP=smtp://user:hunter2@host", "BELLHOP_MAIL_FROM=secret@example.com", "BELLHOP_STORE=redis://:hunter2@host", "BELLHOP_REDIS_PASSWORD=hunter2"}
@@ -329,5 +360,25 @@ func TestQueueLocation(t *testing.T) {
 		if got := serve(t, nil, "--store", "redis://s", "--queue", queue).QueueLocation().Reveal(); got != want {
 			t.Errorf("--queue %s is at %s, want %s", queue, got, want)
 		}
+	}
+}
+
+// TestLists is how flags that hold several values are read.
+func TestLists(t *testing.T) {
+	want := config.Networks{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("::1/128")}
+	s := serve(t, []string{"BELLHOP_TRUSTED_PROXY=1.2.3.4"}, "--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::ffff:192.0.2.1, ::1,10.0.0.0/8")
+	if !slices.Equal(s.TrustedProxy, want) {
+		t.Errorf("trusted %v, want %v", s.TrustedProxy, want)
+	}
+	s = serve(t, []string{"BELLHOP_CORS_ORIGIN=https://a.example,https://b.example:8443"})
+	if !slices.Equal(s.CORSOrigin, config.Origins{"https://a.example", "https://b.example:8443"}) {
+		t.Errorf("origins %v", s.CORSOrigin)
+	}
+}
+
+func TestOff(t *testing.T) {
+	s := serve(t, nil, "--limit-ip", "off", "--mail-budget", "off")
+	if s.LimitIP != (config.Limit{}) || s.MailBudget != nil {
+		t.Errorf("off is %v and %v", s.LimitIP, s.MailBudget)
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,8 +15,8 @@ const defaultHost = "127.0.0.1"
 // Serve is "bellhop serve". To build one in code, [Parse] "serve" and change
 // what should differ; the zero value is not valid.
 type Serve struct {
-	Listen    string `name:"listen" var:"BELLHOP_LISTEN" default:"127.0.0.1:6969" placeholder:"HOST:PORT" group:"listening" help:"The address people and apps connect to. Port 0 takes a free one." note:"127.0.0.1 with the port in HTTP_PLATFORM_PORT where a host sets that"`
-	PublicURL string `name:"public-url" var:"BELLHOP_PUBLIC_URL" placeholder:"URL" group:"listening" help:"How people reach Bellhop from outside. Every link in a mail begins with it, whatever name a browser used." fallback:"http://localhost: and the port of --listen"`
+	Listen string `name:"listen" var:"BELLHOP_LISTEN" default:"127.0.0.1:6969" placeholder:"HOST:PORT" group:"listening" help:"The address people and apps connect to. Port 0 takes a free one." note:"127.0.0.1 with the port in HTTP_PLATFORM_PORT where a host sets that"`
+	Front
 	OpsListen string `name:"ops-listen" var:"BELLHOP_OPS_LISTEN" placeholder:"HOST:PORT" group:"listening" help:"A second address, for /metrics and profiles, which are never on the first, and for /health and /readyz. It has no password: keep it private." fallback:"off"`
 
 	BusListen string `name:"bus-listen" var:"BELLHOP_BUS_LISTEN" placeholder:"HOST:PORT" group:"listening" help:"An address where clients of Azure Service Bus reach the embedded queue's bus, as they do that of bellhop bus. The log says where its key is. Whoever has the key can take the mails' messages, too. What the bus confirms is on disk then, which costs the mails some speed." fallback:"off"`
@@ -35,8 +36,11 @@ type Serve struct {
 	MailFrom      string        `name:"mail-from" var:"BELLHOP_MAIL_FROM" default:"Bellhop <hello@localhost>" placeholder:"ADDRESS" group:"mails" help:"Who mails are from, as \"Name <address>\" or the address alone."`
 	MailTemplates string        `name:"mail-templates" var:"BELLHOP_MAIL_TEMPLATES" placeholder:"DIR" group:"mails" help:"A directory with templates that take the place of the built-in ones." fallback:"the built-in ones"`
 	MailRetry     Retry         `name:"mail-retry" var:"BELLHOP_MAIL_RETRY" default:"1m,5m,15m,30m,1h,2h,4h,8h" placeholder:"TIMES" group:"mails" help:"How long to wait after each temporary refusal by the mail server. Each wait is drawn at random up to its value, and the last repeats."`
-	MailExpiry    time.Duration `name:"mail-expiry" var:"BELLHOP_MAIL_EXPIRY" default:"72h" placeholder:"TIME" group:"mails" help:"How long a confirmation mail is worth sending. After that it ends as expired."`
+	MailExpiry    time.Duration `name:"mail-expiry" var:"BELLHOP_MAIL_EXPIRY" default:"72h" placeholder:"TIME" group:"mails" help:"How long a confirmation mail is worth sending; after that it ends as expired. Its link works for as long, from when it is sent."`
 	UnknownPause  time.Duration `name:"unknown-pause" var:"BELLHOP_UNKNOWN_PAUSE" default:"5s" placeholder:"TIME" group:"mails" help:"How long to wait before a mail is sent again whose connection broke so late that it may have arrived."`
+
+	Accounts
+	Abuse
 
 	Roles        Roles         `name:"roles" var:"BELLHOP_ROLES" default:"web,relay,sender" placeholder:"ROLES" group:"process" help:"Which parts of the work this process takes: web answers people and apps, relay moves due mails to the queue, sender sends them. With a store in Redis there can be any number of processes for each; relay and sender stay together while the queue is embedded. Only a process with web listens on --listen."`
 	DrainTimeout time.Duration `name:"drain-timeout" var:"BELLHOP_DRAIN_TIMEOUT" default:"25s" placeholder:"TIME" group:"process" help:"How long SIGTERM waits for what is under way. Mails that are not yet handed over by then go back to be sent later."`
@@ -80,7 +84,9 @@ func advise(command any) []string {
 	case *Bus:
 		return adviseBus("listen", c.Listen, &c.BusTLS)
 	case *Serve:
-		return append(c.adviseLinks(), adviseBus("bus-listen", c.BusListen, &c.BusTLS)...)
+		return slices.Concat(c.adviseLinks(), c.Front.advise(), c.adviseProxy(), adviseBus("bus-listen", c.BusListen, &c.BusTLS))
+	case *Doctor:
+		return c.Front.advise()
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/mail"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -23,6 +22,8 @@ func (s *Serve) Validate() error {
 	s.checkServer(&f)
 	s.checkMailbox(&f)
 	s.checkMails(&f)
+	s.checkAccounts(&f)
+	s.checkAbuse(&f)
 	s.checkRetention(&f)
 	s.checkRoles(&f)
 	checkPositive(&f, "drain-timeout", s.DrainTimeout)
@@ -52,10 +53,17 @@ func (d *DeadReplay) Validate() error {
 func (d *DeadDiscard) Validate() error { return d.Data.faults() }
 
 // Validate returns all that is wrong, as [Faults], or nil.
+func (e *Erase) Validate() error { return e.Data.faults() }
+
+// Validate returns all that is wrong, as [Faults], or nil.
+func (e *Export) Validate() error { return e.Data.faults() }
+
+// Validate returns all that is wrong, as [Faults], or nil.
 func (d *Doctor) Validate() error {
 	var f Faults
 	d.Data.check(&f)
 	d.Eviction.check(&f, &d.Data)
+	d.Front.check(&f)
 	return f.err()
 }
 
@@ -116,15 +124,7 @@ func (s *Serve) checkListening(f *Faults) {
 		s.OpsListen == s.Listen && !strings.HasSuffix(s.Listen, ":0") {
 		f.add("ops-listen", "this is the address of --listen, and metrics and profiles must not be public", "give it a port of its own")
 	}
-	if s.PublicURL == "" {
-		return
-	}
-	u, err := url.Parse(s.PublicURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || !validPort(u.Port()) {
-		f.add("public-url", fmt.Sprintf("%q is not an http or https URL", s.PublicURL), "write for example https://signup.example.com")
-	} else if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
-		f.add("public-url", "nothing may stand in it but the scheme, the host and a port", "write for example https://signup.example.com")
-	}
+	s.Front.check(f)
 }
 
 func checkAddress(f *Faults, flag, address, example string) bool {

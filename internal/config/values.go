@@ -113,7 +113,8 @@ func parseRoles(text string) (Roles, error) {
 func mappers(src *sources) kong.Option {
 	options := []kong.Option{
 		mapper(src, parseDuration), mapper(src, parseInt), mapper(src, parseRate),
-		mapper(src, parseRetry), mapper(src, parseRoles),
+		mapper(src, parseRetry), mapper(src, parseRoles), mapper(src, parseLimit), mapper(src, parseAllowances),
+		listMapper[Networks](src, parseNetwork), listMapper[Origins](src, parseOrigin),
 		mapper(src, func(text string) (SMTPURL, error) { return NewSMTPURL(text), nil }),
 		mapper(src, func(text string) (Location, error) { return NewLocation(text), nil }),
 		mapper(src, func(text string) (Secret, error) { return NewSecret(text), nil }),
@@ -146,4 +147,30 @@ func mapper[T any](src *sources, parse func(string) (T, error)) kong.Option {
 		return nil
 	}
 	return kong.TypeMapper(reflect.TypeFor[T](), kong.MapperFunc(decode))
+}
+
+// listMapper is for flags that are repeated, or hold several values with commas
+// between them. A value that cannot be read becomes a fault and is left out.
+func listMapper[L ~[]T, T comparable](src *sources, parse func(string) (T, error)) kong.Option {
+	decode := func(ctx *kong.DecodeContext, target reflect.Value) error {
+		token, err := ctx.Scan.PopValue("value")
+		if err != nil {
+			return err
+		}
+		list := target.Interface().(L)
+		for part := range strings.SplitSeq(token.String(), ",") {
+			value, err := parse(strings.TrimSpace(part))
+			if err != nil {
+				bad := err.(*badValue)
+				src.faults.add(ctx.Value.Name, bad.problem, bad.remedy)
+				continue
+			}
+			if !slices.Contains(list, value) {
+				list = append(list, value)
+			}
+		}
+		target.Set(reflect.ValueOf(list))
+		return nil
+	}
+	return kong.TypeMapper(reflect.TypeFor[L](), kong.MapperFunc(decode))
 }
