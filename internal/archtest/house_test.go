@@ -26,11 +26,11 @@ func house() []room {
 		{"internal/busadmin", []string{"internal/bus", "internal/sas"}},
 		{"internal/busnet", []string{"internal/durable", "internal/notice"}},
 
-		{"internal/web", []string{"internal/signup", "internal/token"}},
+		{"internal/web", []string{"internal/limit", "internal/signup", "internal/token"}},
 		{"internal/metrics", []string{"internal/mail", "internal/onboarding"}},
 
 		{"internal/store/sqlite", []string{"internal/address", "internal/crashpoint", "internal/onboarding", "internal/signup", "internal/sqlitedb", "internal/store/transfer"}},
-		{"internal/store/redis", []string{"internal/address", "internal/crashpoint", "internal/onboarding", "internal/redisdb", "internal/signup", "internal/store/transfer"}},
+		{"internal/store/redis", []string{"internal/address", "internal/crashpoint", "internal/limit", "internal/onboarding", "internal/redisdb", "internal/signup", "internal/store/transfer"}},
 		{"internal/store/storetest", []string{"internal/address", "internal/onboarding", "internal/signup", "internal/store/transfer"}},
 		{"internal/store/transfer", []string{"internal/onboarding", "internal/signup"}},
 		{"internal/queue/embedded", []string{"internal/bus", "internal/queue"}},
@@ -44,6 +44,8 @@ func house() []room {
 		{"internal/signup", []string{"internal/address", "internal/onboarding"}},
 		{"internal/onboarding", []string{"internal/crashpoint", "internal/mail", "internal/queue"}},
 
+		{"internal/limit/limittest", []string{"internal/limit"}},
+		{"internal/limit", nil},
 		{"internal/token", nil},
 		{"internal/bus", []string{"internal/sqlitedb"}},
 		{"internal/amqp", []string{"internal/amqp/wire"}},
