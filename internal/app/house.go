@@ -231,13 +231,13 @@ func (h *house) buildWeb(ctx context.Context) (err error) {
 		return err
 	}
 	h.handler, err = web.New(web.Config{
-		PublicURL: h.publicURL,
-		SignUps:   people,
-		Sessions:  sessions,
-		Readiness: h.ready,
-		Mailbox:   h.mailboxPage(),
-		Metrics:   h.metrics,
-		Log:       h.log,
+		PublicURL:    h.publicURL,
+		People:       people,
+		SignUpTokens: sessions,
+		Readiness:    h.ready,
+		Mailbox:      h.mailboxPage(),
+		Metrics:      h.metrics,
+		Log:          h.log,
 	})
 	return err
 }

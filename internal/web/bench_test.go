@@ -71,8 +71,8 @@ func overNowhere(b *testing.B) http.Handler {
 		b.Fatal(err)
 	}
 	handler, err := web.New(web.Config{
-		PublicURL: public, SignUps: signup.NewService(nowhere{}, signup.Settings{}),
-		Sessions: tokens, Readiness: new(readiness), Log: slog.New(slog.DiscardHandler),
+		PublicURL: public, People: signup.NewService(nowhere{}, signup.Settings{}),
+		SignUpTokens: tokens, Readiness: new(readiness), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)

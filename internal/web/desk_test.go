@@ -180,13 +180,13 @@ func newHouse(t testing.TB, publicURL string, mailbox web.Mailbox) *house {
 		t.Fatal(err)
 	}
 	h.Handler, err = web.New(web.Config{
-		PublicURL: public,
-		SignUps:   signup.NewService(h.store, signup.Settings{}),
-		Sessions:  h.tokens,
-		Readiness: h.ready,
-		Mailbox:   mailbox,
-		Metrics:   h.metrics,
-		Log:       slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		PublicURL:    public,
+		People:       signup.NewService(h.store, signup.Settings{}),
+		SignUpTokens: h.tokens,
+		Readiness:    h.ready,
+		Mailbox:      mailbox,
+		Metrics:      h.metrics,
+		Log:          slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)

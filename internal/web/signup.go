@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,11 +10,32 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"bellhop/internal/signup"
 )
+
+// SignUps accepts forms and knows the people who sent them. Its methods are
+// called concurrently.
+type SignUps interface {
+	// Accept stores a sign-up. It returns [*signup.Invalid],
+	// [signup.ErrConflict] or [signup.ErrUnavailable].
+	Accept(ctx context.Context, f signup.Form) (signup.Accepted, error)
+	// Person returns a sign-up. [signup.ErrNotFound] if it is not there, or
+	// erased.
+	Person(ctx context.Context, id string) (signup.Person, error)
+}
+
+// Stamps say when a form was shown. Their methods are called concurrently.
+type Stamps interface {
+	// Make returns the stamp of this moment.
+	Make() string
+	// Age returns how long ago a stamp was made, or an error if we made none
+	// such.
+	Age(stamp string) (time.Duration, error)
+}
 
 // formView is the sign-up page's data: what was typed, and what is wrong
 // with it.
@@ -46,7 +68,7 @@ func (d *desk) createUser(c *gin.Context) error {
 	key, err := idempotencyKey(c.Request.Header, in, kind)
 	var accepted signup.Accepted
 	if err == nil {
-		accepted, err = d.SignUps.Accept(c.Request.Context(),
+		accepted, err = d.People.Accept(c.Request.Context(),
 			signup.Form{First: in.first, Last: in.last, Email: in.email, IdempotencyKey: key})
 	}
 	d.Metrics.SignUp(resultOf(accepted, err))
@@ -65,7 +87,7 @@ func (d *desk) welcome(c *gin.Context, in input, p signup.Person) error {
 	if d.Log.Enabled(ctx, slog.LevelDebug) {
 		d.Log.LogAttrs(ctx, slog.LevelDebug, "sign-up accepted", slog.String("id", p.ID))
 	}
-	made := d.Sessions.Issue(p.ID, p.Accepted)
+	made := d.SignUpTokens.Issue(p.ID, p.Accepted)
 	if !wantsPage(c) {
 		writeJSON(c, http.StatusAccepted, acceptedJSON(p, made))
 		return nil

@@ -23,27 +23,18 @@ import (
 	"log/slog"
 	"net/url"
 	"time"
-
-	"bellhop/internal/signup"
 )
 
-// SignUps accepts forms and knows the people who sent them. Its methods are
-// called concurrently.
-type SignUps interface {
-	// Accept stores a sign-up. It returns [*signup.Invalid],
-	// [signup.ErrConflict] or [signup.ErrUnavailable].
-	Accept(ctx context.Context, f signup.Form) (signup.Accepted, error)
-	// Person returns a sign-up. [signup.ErrNotFound] if it is not there.
-	Person(ctx context.Context, id string) (signup.Person, error)
-}
-
-// Sessions are the tokens of sign-ups. Its methods are called concurrently.
-type Sessions interface {
-	// Issue returns the token of a sign-up. It is the same for the same id and
-	// second.
-	Issue(signupID string, issuedAt time.Time) string
-	// Verify returns whose token it is, or an error if it is nobody's.
-	Verify(token string) (signupID string, err error)
+// People is all that the front desk asks of the domain. Each topic's file
+// declares its part, and *[signup.Service] is all of them.
+type People interface {
+	SignUps
+	Standings
+	SignIns
+	Redemptions
+	Sessions
+	Refreshes
+	Accounts
 }
 
 // Readiness tells whether the process can do its work now.
@@ -111,14 +102,25 @@ const (
 )
 
 // Config is what a front desk is made of. Mailbox and Metrics may be nil, all
-// else is required.
+// else without a default is required.
 type Config struct {
 	// PublicURL is how people reach us: scheme and host, no path. It decides
 	// whether cookies are secure and whom the mailbox answers.
 	PublicURL *url.URL
-	SignUps   SignUps
-	Sessions  Sessions
-	Readiness Readiness
+	People    People
+	// SignUpTokens are the pending sessions of sign-ups, SignInTokens those of
+	// requests to sign in. A token of one must be refused as the other.
+	SignUpTokens, SignInTokens PendingTokens
+	// Secrets carry browser sessions and refresh tokens, Access the access
+	// tokens of API sessions.
+	Secrets SessionSecrets
+	Access  AccessTokens
+	// Stamps say when a form was shown.
+	Stamps Stamps
+	// SessionLife is how long a browser keeps a session's cookie. Whether the
+	// session goes on, only the store knows. Default: 30 days.
+	SessionLife time.Duration
+	Readiness   Readiness
 	// Mailbox is shown under /mailbox. Nil for no such pages.
 	Mailbox Mailbox
 	Metrics Metrics
