@@ -39,6 +39,9 @@ func inspect(url string) (faults []string) {
 			d.compare(name, d.pairs("ZRANGE", key, "0", "-1", "WITHSCORES"))
 		case "attempts":
 			d.demand(d.rows[rest] != nil, "%s is there, and the mail is not", name)
+		case "limit":
+			left, err := client.PTTL(context.Background(), key).Result()
+			d.demand(err == nil && left != -1, "%s stays for ever: %v", name, err)
 		}
 	}
 	for name := range d.want {

@@ -28,6 +28,7 @@ type steps struct {
 	heartbeat, leave                     *redisdb.Script
 	books, dead, replay, discard, cancel *redisdb.Script
 	audit, missing                       *redisdb.Script
+	limit                                *redisdb.Script
 }
 
 func newSteps() *steps {
@@ -62,6 +63,8 @@ func newSteps() *steps {
 
 		audit:   script("audit", reads, "presence", "mail"),
 		missing: script("missing", reads, "mail", "subject"),
+
+		limit: script("limit", takesIn),
 	}
 }
 

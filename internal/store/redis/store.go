@@ -40,6 +40,7 @@
 //	key:HASH, uses     idempotency keys, and a log of them in the order of their use
 //	counts, keys       totals; secrets that all processes share
 //	documents          texts that all processes share, each behind its version and a space
+//	limit:KEY          how far ahead of its rate somebody is, while that is in the future
 //	version, move      of what form it all is; where the store stands in a move
 //
 // A subject with a status is a sign-up, whose status is pending, confirmed or
@@ -61,7 +62,8 @@
 // that it replaced when it was last rotated; idle is how long a session may be
 // unused. A mail that was charged to a budget has the field charged.
 //
-// Nothing has a time to live: what goes, goes by a sweep, and is counted.
+// Nothing has a time to live but the limits, which may be lost: what else goes,
+// goes by a sweep, and is counted.
 package redis
 
 import (
