@@ -26,7 +26,7 @@ func house() []room {
 		{"internal/busadmin", []string{"internal/bus", "internal/sas"}},
 		{"internal/busnet", []string{"internal/durable", "internal/notice"}},
 
-		{"internal/web", []string{"internal/limit", "internal/signup", "internal/token"}},
+		{"internal/web", []string{"internal/limit", "internal/onboarding", "internal/signup", "internal/token"}},
 		{"internal/metrics", []string{"internal/mail", "internal/onboarding"}},
 
 		{"internal/store/sqlite", []string{"internal/address", "internal/crashpoint", "internal/onboarding", "internal/signup", "internal/sqlitedb", "internal/store/transfer"}},
