@@ -38,7 +38,7 @@ func house() []room {
 		{"internal/queue/servicebus", []string{"internal/queue", "internal/sas"}},
 		{"internal/queue/queuetest", []string{"internal/queue"}},
 		{"internal/mail/smtp", []string{"internal/crashpoint", "internal/mail"}},
-		{"internal/mail/mailbox", []string{"internal/durable", "internal/mail"}},
+		{"internal/mail/mailbox", []string{"internal/address", "internal/durable", "internal/mail"}},
 		{"internal/mail/smtptest", nil},
 
 		{"internal/signup", []string{"internal/address", "internal/onboarding"}},

@@ -38,7 +38,12 @@ func Replace(path string, content []byte) error {
 	if err := os.Rename(unfinished, path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
+}
+
+// SyncDir waits until the disk has the names in a directory as they are now.
+func SyncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -42,11 +42,11 @@ type Mailbox struct {
 	keep int
 
 	mu      sync.Mutex
-	open    int           // transactions begun and not ended
-	closed  bool          // nothing new is begun
-	drained chan struct{} // closed when closed is set and open is 0
-	last    int64         // the newest time given out, in Unix nanoseconds
-	kept    []Summary     // oldest first, sorted by ID
+	open    map[*transaction]bool // begun and not ended
+	closed  bool                  // nothing new is begun
+	drained chan struct{}         // closed when closed is set and nothing is open
+	last    int64                 // the newest time given out, in Unix nanoseconds
+	kept    []Summary             // oldest first, sorted by ID
 }
 
 var _ mail.Transport = (*Mailbox)(nil)
@@ -62,7 +62,7 @@ func Open(dir string, keep int) (*Mailbox, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open mailbox: %w", err)
 	}
-	m := &Mailbox{dir: dir, keep: cmp.Or(keep, DefaultKeep), drained: make(chan struct{})}
+	m := &Mailbox{dir: dir, keep: cmp.Or(keep, DefaultKeep), open: map[*transaction]bool{}, drained: make(chan struct{})}
 	for _, entry := range entries {
 		if err := m.recover(entry); err != nil {
 			return nil, fmt.Errorf("open mailbox: %w", err)
@@ -108,8 +108,9 @@ func (m *Mailbox) Begin(ctx context.Context, envelope mail.Envelope, body []byte
 		o := mail.Cancelled(mail.PhaseData)
 		return nil, &o
 	}
-	m.open++
-	return &transaction{mailbox: m, body: body}, nil
+	t := &transaction{mailbox: m, to: envelope.To, body: body, written: make(chan struct{})}
+	m.open[t] = true
+	return t, nil
 }
 
 // Close implements [mail.Transport]. Keeping a mail takes no longer than the
@@ -118,7 +119,7 @@ func (m *Mailbox) Close(ctx context.Context) error {
 	m.mu.Lock()
 	first := !m.closed
 	m.closed = true
-	if first && m.open == 0 {
+	if first && len(m.open) == 0 {
 		close(m.drained)
 	}
 	m.mu.Unlock()
@@ -131,11 +132,11 @@ func (m *Mailbox) Close(ctx context.Context) error {
 }
 
 // leave ends one transaction.
-func (m *Mailbox) leave() {
+func (m *Mailbox) leave(t *transaction) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.open--
-	if m.closed && m.open == 0 {
+	delete(m.open, t)
+	if m.closed && len(m.open) == 0 {
 		close(m.drained)
 	}
 }
@@ -143,11 +144,18 @@ func (m *Mailbox) leave() {
 // transaction is a mail about to be kept. It implements [mail.Transaction].
 type transaction struct {
 	mailbox *Mailbox
+	to      string
 	body    []byte
 	ended   bool
+	written chan struct{} // closed when nothing more comes of it
+
+	// Guarded by the mailbox's mu.
+	writing   bool // Commit has begun
+	forgotten bool // the mail must not be kept
 }
 
-// Commit keeps the mail.
+// Commit keeps the mail. One that was forgotten meanwhile is not kept, and the
+// sender may ask its ledger whether it is owed still.
 func (t *transaction) Commit(ctx context.Context) mail.Outcome {
 	if ctx.Err() != nil {
 		t.Abort()
@@ -156,7 +164,14 @@ func (t *transaction) Commit(ctx context.Context) mail.Outcome {
 		return mail.Cancelled(mail.PhaseData)
 	}
 	defer t.Abort()
-	if err := t.mailbox.add(t.body); err != nil {
+	err := t.mailbox.start(t)
+	if err == nil {
+		err = t.mailbox.add(t)
+	}
+	if errors.Is(err, errForgotten) {
+		return mail.Cancelled(mail.PhaseData)
+	}
+	if err != nil {
 		// Whatever is in the directory now is not in the mailbox.
 		return mail.ClassifyError(mail.PhaseDot, fmt.Errorf("%w: %w", mail.ErrDotNotWritten, err))
 	}
@@ -167,17 +182,29 @@ func (t *transaction) Commit(ctx context.Context) mail.Outcome {
 func (t *transaction) Abort() {
 	if !t.ended {
 		t.ended = true
-		t.mailbox.leave()
+		t.mailbox.leave(t)
+		close(t.written)
 	}
+}
+
+// start marks that a mail is being written.
+func (m *Mailbox) start(t *transaction) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.forgotten {
+		return errForgotten
+	}
+	t.writing = true
+	return nil
 }
 
 // add writes a mail under a name that says how long it is, waits for the disk
 // and renames it. That one fsync is enough: if the new name is lost in a power
 // cut, the file is found whole under its first one.
-func (m *Mailbox) add(body []byte) error {
-	id := m.nextID(len(body))
+func (m *Mailbox) add(t *transaction) error {
+	id := m.nextID(len(t.body))
 	temporary := filepath.Join(m.dir, id+partial)
-	err := durable.Create(temporary, body)
+	err := durable.Create(temporary, t.body)
 	if err == nil {
 		err = os.Rename(temporary, m.path(id))
 	}
@@ -185,14 +212,25 @@ func (m *Mailbox) add(body []byte) error {
 		_ = os.Remove(temporary)
 		return err
 	}
-	summary := summarise(id, body)
-	m.mu.Lock()
-	at, _ := slices.BinarySearchFunc(m.kept, summary, byID)
-	m.kept = slices.Insert(m.kept, at, summary)
-	excess := m.excess()
-	m.mu.Unlock()
+	excess, err := m.list(t, summarise(id, t.body))
+	if err != nil {
+		return errors.Join(err, os.Remove(m.path(id)))
+	}
 	_ = m.remove(excess) // the next Open tries again
 	return nil
+}
+
+// list puts a written mail on the list, unless it was forgotten meanwhile, and
+// returns those that had to make room.
+func (m *Mailbox) list(t *transaction, s Summary) (excess []Summary, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t.forgotten {
+		return nil, errForgotten
+	}
+	at, _ := slices.BinarySearchFunc(m.kept, s, byID)
+	m.kept = slices.Insert(m.kept, at, s)
+	return m.excess(), nil
 }
 
 // nextID names a mail by the time, made unique and growing.
@@ -224,7 +262,9 @@ func (m *Mailbox) excess() []Summary {
 func (m *Mailbox) remove(mails []Summary) error {
 	var faults []error
 	for _, s := range mails {
-		faults = append(faults, os.Remove(m.path(s.ID)))
+		if err := os.Remove(m.path(s.ID)); !errors.Is(err, fs.ErrNotExist) {
+			faults = append(faults, err)
+		}
 	}
 	return errors.Join(faults...)
 }
