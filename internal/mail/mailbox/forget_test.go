@@ -122,7 +122,7 @@ func TestForgetWhileUnderWay(t *testing.T) {
 func TestForgetWhileWriting(t *testing.T) {
 	dir := t.TempDir()
 	m := open(t, dir, 0)
-	for range 20 {
+	for range 200 {
 		var transactions []mail.Transaction
 		for range 8 {
 			transactions = append(transactions, begin(t, m, "ada@example.com"))
