@@ -57,7 +57,7 @@ func (r *Reader) checkSchema() error {
 }
 
 // schemaVersion is the number of the last file in schema.
-const schemaVersion = 2
+const schemaVersion = 3
 
 func (r *Reader) transaction(ctx context.Context, fn func(*sqlite.Conn) error) (err error) {
 	r.mu.Lock()

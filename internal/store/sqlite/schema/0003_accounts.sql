@@ -1,0 +1,115 @@
+-- Accounts: a sign-up can be redeemed and become the account of its address,
+-- and what that brings with it. Sign-ups and their idempotency keys move to
+-- new tables because no CHECK can be changed.
+
+CREATE TABLE signups_with_accounts (
+  seq      INTEGER PRIMARY KEY,
+  id       TEXT NOT NULL UNIQUE,
+  first    TEXT NOT NULL,             -- both names are empty in one whose address was another's account
+  last     TEXT NOT NULL,             -- when it was redeemed, and in one that was erased
+  email    TEXT NOT NULL,             -- as typed
+  status   TEXT NOT NULL CHECK (status = 'pending' OR status = 'confirmed' OR status = 'erased'),
+  accepted INTEGER NOT NULL,          -- unix seconds
+
+  fingerprint    BLOB CHECK (length(fingerprint) = 16), -- of the address; NULL in those of older programs
+  locale         TEXT NOT NULL DEFAULT '',
+  muted          TEXT NOT NULL DEFAULT '', -- why its mails must not be sent
+  consent_text   TEXT NOT NULL DEFAULT '',
+  consent_origin BLOB NOT NULL DEFAULT x'' CHECK (length(consent_origin) = 16 OR consent_origin = x''),
+  confirmed      INTEGER,             -- unix seconds: when it became an account
+  redeemed_at    INTEGER,
+  redeemed_by    TEXT NOT NULL DEFAULT '', -- the session that was opened then
+  tries          INTEGER NOT NULL DEFAULT 0, -- of codes
+
+  CHECK ((status = 'confirmed') = (confirmed IS NOT NULL)),
+  CHECK (status <> 'confirmed' OR (fingerprint IS NOT NULL AND redeemed_at IS NOT NULL)),
+  CHECK ((redeemed_at IS NULL) = (redeemed_by = '')),
+  CHECK ((status = 'erased') = (email = '')),
+  CHECK (status <> 'erased' OR (first = '' AND last = '' AND fingerprint IS NULL AND locale = '' AND muted = ''
+    AND consent_text = '' AND consent_origin = x'' AND redeemed_at IS NULL AND tries = 0))
+) STRICT;
+
+INSERT INTO signups_with_accounts (seq, id, first, last, email, status, accepted)
+  SELECT seq, id, first, last, email, status, accepted FROM signups ORDER BY seq;
+
+CREATE TABLE idempotency_with_accounts (
+  signup  INTEGER PRIMARY KEY REFERENCES signups_with_accounts (seq),
+  key     BLOB NOT NULL UNIQUE CHECK (length(key) = 32),
+  used_at INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO idempotency_with_accounts (signup, key, used_at)
+  SELECT signup, key, used_at FROM idempotency ORDER BY signup;
+
+DROP TABLE idempotency;
+DROP TABLE signups;
+ALTER TABLE signups_with_accounts RENAME TO signups;
+ALTER TABLE idempotency_with_accounts RENAME TO idempotency;
+
+-- The account of an address: there is one at most.
+CREATE UNIQUE INDEX accounts ON signups (fingerprint) WHERE status = 'confirmed';
+CREATE INDEX signups_fingerprint ON signups (fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX signups_pending ON signups (accepted) WHERE status = 'pending';
+
+-- Requests to sign in, in the order in which they were made. They go when they
+-- are old, and with the account.
+CREATE TABLE signins (
+  seq         INTEGER PRIMARY KEY,
+  id          TEXT NOT NULL UNIQUE,
+  fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 16),
+  budget      TEXT NOT NULL,
+  locale      TEXT NOT NULL,
+  muted       TEXT NOT NULL,
+  asked       INTEGER NOT NULL,
+  redeemed_at INTEGER,
+  redeemed_by TEXT NOT NULL DEFAULT '',
+  tries       INTEGER NOT NULL DEFAULT 0,
+  CHECK ((redeemed_at IS NULL) = (redeemed_by = ''))
+) STRICT;
+
+CREATE INDEX signins_fingerprint ON signins (fingerprint);
+
+-- Sessions, in the order in which they were opened. One that was ended is gone.
+CREATE TABLE sessions (
+  seq        INTEGER PRIMARY KEY,
+  id         TEXT NOT NULL UNIQUE,
+  account    INTEGER NOT NULL REFERENCES signups (seq),
+  kind       TEXT NOT NULL CHECK (kind = 'browser' OR kind = 'api'),
+  number     INTEGER NOT NULL DEFAULT 0,
+  hash       BLOB NOT NULL CHECK (length(hash) = 32),
+  before     BLOB NOT NULL DEFAULT x'', -- the hash of number - 1, once there is one
+  rotated_at INTEGER,
+  opened     INTEGER NOT NULL,
+  seen       INTEGER NOT NULL,
+  idle       INTEGER NOT NULL,        -- how long it lasts unused
+  ends       INTEGER NOT NULL,        -- at the latest
+  until      INTEGER NOT NULL,        -- when it is over, as things stand
+  CHECK (until = min(ends, seen + idle)),
+  CHECK ((number = 0) = (rotated_at IS NULL)),
+  CHECK (length(before) = CASE number WHEN 0 THEN 0 ELSE 32 END)
+) STRICT;
+
+CREATE INDEX sessions_account ON sessions (account);
+CREATE INDEX sessions_until ON sessions (until);
+
+-- What was charged to the budgets of addresses, in the order of time. It stays
+-- when a person is erased.
+CREATE TABLE charges (
+  seq         INTEGER PRIMARY KEY,
+  fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 16),
+  budget      TEXT NOT NULL,
+  at          INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX charges_of ON charges (fingerprint, budget, at);
+
+-- A mail is charged once, however often it is tried.
+ALTER TABLE mails ADD COLUMN charged INTEGER NOT NULL DEFAULT 0 CHECK (charged = 0 OR charged = 1);
+
+-- Small texts that every process shares. A version counts how often one was
+-- set.
+CREATE TABLE documents (
+  name    TEXT PRIMARY KEY,
+  value   BLOB NOT NULL,
+  version INTEGER NOT NULL CHECK (version > 0)
+) STRICT, WITHOUT ROWID;
