@@ -34,6 +34,7 @@ type Metrics struct {
 	groupTime *prometheus.HistogramVec
 	syncTime  *prometheus.HistogramVec
 	panics    prometheus.Counter
+	doors
 }
 
 // New makes the metrics of a process.
@@ -59,9 +60,11 @@ func New() *Metrics {
 			Help: "Time of one wait for the disk, which all commits made meanwhile share.", Buckets: seconds}, []string{"database"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "bellhop_http_panics_total",
 			Help: "Requests whose handler panicked."}),
+		doors: newDoors(),
 	}
 	m.registry.MustRegister(m.signUps, m.requests, m.attempts, m.phases, m.delay, m.groupSize, m.groupTime, m.syncTime, m.panics,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.doors.collectors()...)
 	return m
 }
 
