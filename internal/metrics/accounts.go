@@ -18,7 +18,7 @@ func newDoors() doors {
 		muted: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "bellhop_forms_muted_total",
 			Help: "Forms that were answered as always and get no mail, by what they were caught by."}, []string{"reason"}),
 		limited: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "bellhop_http_limited_total",
-			Help: "Requests answered 429, by whose limit was reached."}, []string{"limit"}),
+			Help: "Requests answered 429, by what they asked for."}, []string{"class"}),
 		redemptions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "bellhop_redemptions_total",
 			Help: "Links and codes that came back, by the mail's purpose and by what became of them."}, []string{"purpose", "by", "result"}),
 		refreshes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "bellhop_session_refreshes_total",
@@ -36,9 +36,9 @@ func (d doors) collectors() []prometheus.Collector {
 // "too-late" or "address".
 func (d doors) Muted(reason string) { d.muted.WithLabelValues(reason).Inc() }
 
-// Limited counts a request that came too soon, by the limit it met: "ip" or
-// "total".
-func (d doors) Limited(limit string) { d.limited.WithLabelValues(limit).Inc() }
+// Limited counts a request that came too soon, by what it asked for, such as
+// "sign-up".
+func (d doors) Limited(class string) { d.limited.WithLabelValues(class).Inc() }
 
 // Redemption counts a link or a code (by) of a mail's purpose, by its result:
 // "confirmed", "signed-in", "used", "dead" or "wrong".
