@@ -46,7 +46,8 @@ func house() []room {
 
 		{"internal/limit/limittest", []string{"internal/limit"}},
 		{"internal/limit", nil},
-		{"internal/token", nil},
+		{"internal/token", []string{"sessions"}},
+		{"sessions", nil},
 		{"internal/bus", []string{"internal/sqlitedb"}},
 		{"internal/amqp", []string{"internal/amqp/wire"}},
 		{"internal/amqp/amqptest", []string{"internal/amqp/wire"}},
@@ -85,7 +86,7 @@ func homes() map[string][]string {
 		"github.com/emersion/go-sasl":         {"internal/mail/smtp", "internal/mail/smtptest"},
 		"github.com/emersion/go-smtp":         {"internal/mail/smtp", "internal/mail/smtptest", "internal/bench"},
 		"github.com/gin-gonic/gin":            {"internal/web", "internal/bench"},
-		"github.com/golang-jwt/jwt/v5":        {"internal/token"},
+		"github.com/golang-jwt/jwt/v5":        {"internal/token", "sessions"},
 		"github.com/google/uuid":              nil,
 		"github.com/prometheus/client_golang": {"internal/metrics"},
 		"github.com/redis/go-redis/v9":        {"internal/queue/redis", "internal/redisdb", "internal/bench"},

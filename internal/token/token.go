@@ -28,11 +28,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"time"
+
+	"bellhop/sessions"
 )
 
 const (
@@ -50,7 +51,7 @@ const (
 
 // ErrInvalid is returned for every token that does not verify. What is wrong
 // with it is wrapped for the operator and never shown to whoever sent it.
-var ErrInvalid = errors.New("token is not valid")
+var ErrInvalid = sessions.ErrInvalid
 
 // Keys keeps the keys that all processes share.
 type Keys interface {
