@@ -28,8 +28,10 @@ func (s *Store) claim(ctx context.Context, c onboarding.Claim) (onboarding.Held,
 		return onboarding.Held{}, onboarding.ErrRefused // no mail has such an id
 	}
 	variant, nameless := onboarding.ChooseVariant(purpose, false)
-	v, err := s.run(ctx, s.steps.claim, redisdb.Answered,
-		string(c.Mail), c.Gen, string(c.Holder), c.Op, string(variant), s.policy.MaxClaims)
+	registered, _ := onboarding.ChooseVariant(purpose, true)
+	purse := s.purseOf(c.Mail)
+	v, err := s.run(ctx, s.steps.claim, redisdb.Answered, string(c.Mail), c.Gen, string(c.Holder), c.Op, s.policy.MaxClaims,
+		string(variant), string(registered), purse.budget, purse.budgets)
 	if err != nil {
 		return onboarding.Held{}, err
 	}
@@ -43,6 +45,7 @@ func (s *Store) claim(ctx context.Context, c onboarding.Claim) (onboarding.Held,
 	}
 	h := onboarding.Held{Claim: c, State: onboarding.State(r.text()), Variant: onboarding.Variant(r.text())}
 	typed := r.text()
+	h.Locale = r.text()
 	h.Created = time.UnixMilli(r.int())
 	h.ExpiresIn = max(0, time.Duration(r.int())*time.Millisecond)
 	h.Attempts, h.Claims, h.Mint, h.Copy = int(r.int()), int(r.int()), int(r.int()), r.bool()
@@ -62,8 +65,9 @@ func (s *Store) claim(ctx context.Context, c onboarding.Claim) (onboarding.Held,
 
 // Committing implements [onboarding.Claims].
 func (s *Store) Committing(ctx context.Context, c onboarding.Claim, m onboarding.Rendered) error {
-	v, err := s.run(ctx, s.steps.committing, redisdb.Replicated,
-		string(c.Mail), string(c.Holder), c.Op, m.Mint, hex.EncodeToString(m.BodyHash[:]))
+	purse := s.purseOf(c.Mail)
+	v, err := s.run(ctx, s.steps.committing, redisdb.Replicated, string(c.Mail), string(c.Holder), c.Op,
+		m.Mint, hex.EncodeToString(m.BodyHash[:]), purse.budget, purse.budgets)
 	if err == nil {
 		err = decided(v)
 	}
@@ -89,10 +93,12 @@ func (s *Store) Check(ctx context.Context, c onboarding.Claim) error {
 
 // Record implements [onboarding.Claims].
 func (s *Store) Record(ctx context.Context, c onboarding.Claim, r onboarding.Result) (onboarding.State, error) {
+	purse := s.purseOf(c.Mail)
 	v, err := s.run(ctx, s.steps.record, redisdb.Replicated,
 		string(c.Mail), string(c.Holder), c.Op,
 		string(r.To), ms(r.After), flag(r.Counts), flag(r.Drained), r.Reason,
-		r.Reply.Phase, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, ms(s.policy.UnknownPause), s.copies)
+		r.Reply.Phase, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, ms(s.policy.UnknownPause), s.copies,
+		purse.budget, purse.budgets)
 	if err == nil {
 		answer := newReply(v)
 		if err = decided(answer.text()); err == nil {

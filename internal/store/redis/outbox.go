@@ -85,7 +85,7 @@ func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int)
 		moved *int
 	}{
 		{"held", &swept.Recovered}, {"unknown", &swept.Copied}, {"expired", &swept.Expired},
-		{"queued", &swept.Requeued}, {"ahead", &swept.Requeued}, {"keys", &ignored}, {"finished", &swept.Purged},
+		{"queued", &swept.Requeued}, {"ahead", &swept.Requeued}, {"keys", &ignored}, {"charges", &ignored}, {"finished", &swept.Purged},
 	} {
 		looked, moved, err := s.sweep(ctx, kind.name, by, limit)
 		if errors.Is(err, signup.ErrUnavailable) || ctx.Err() != nil {
@@ -111,7 +111,7 @@ func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int)
 func (s *Store) sweep(ctx context.Context, kind string, by onboarding.Incarnation, limit int) (looked, moved int64, err error) {
 	p := s.policy
 	v, err := s.run(ctx, s.steps.sweep, redisdb.Answered, kind, string(by), limit,
-		ms(p.DeadAfter), ms(p.StaleAfter), ms(p.UnknownPause), ms(p.Expiry), s.copies, ms(keyLife), ms(p.Retention), ms(p.HoldMost), ms(p.Gap()))
+		ms(p.DeadAfter), ms(p.StaleAfter), ms(p.UnknownPause), ms(p.Expiry), s.copies, ms(keyLife), ms(p.Retention), ms(p.HoldMost), ms(p.Gap()), ms(p.Budgets.Longest()))
 	if err != nil {
 		return 0, 0, err
 	}

@@ -8,12 +8,16 @@ import (
 
 	"bellhop/internal/address"
 	"bellhop/internal/crashpoint"
+	"bellhop/internal/onboarding"
 	"bellhop/internal/redisdb"
 	"bellhop/internal/signup"
 )
 
 // keyLife is how long an idempotency key is kept.
 const keyLife = 24 * time.Hour
+
+// peopleMost is how many sign-ups People returns.
+const peopleMost = 100
 
 // Accept implements [signup.Store].
 func (s *Store) Accept(ctx context.Context, a signup.Acceptance) (stored signup.Person, repeated bool, err error) {
@@ -37,13 +41,13 @@ func (s *Store) accept(ctx context.Context, a signup.Acceptance) (signup.Person,
 		key = hex.EncodeToString(a.Key[:])
 	}
 	p := a.Person
-	args := append(make([]any, 0, 6+3*len(a.Mails)), p.ID, p.First, p.Last, p.Address.Typed(), key, ms(keyLife))
+	args := append(make([]any, 0, 11+3*len(a.Mails)), p.ID, p.First, p.Last, p.Address.Typed(), key, ms(keyLife),
+		asHex(a.Fingerprint), p.Locale, a.Muted, p.Consent.Text, asHex(p.Consent.Origin))
 	for _, owed := range a.Mails {
-		_, purpose, _, err := owed.ID.Parse()
-		if err != nil {
+		var err error
+		if args, err = appendOwed(args, owed); err != nil {
 			return signup.Person{}, false, err
 		}
-		args = append(args, string(owed.ID), string(purpose.Lane()), ms(owed.Expiry))
 	}
 	crashpoint.Here(crashpoint.Accepting)
 	v, err := s.run(ctx, s.steps.accept, redisdb.Replicated, args...)
@@ -51,15 +55,36 @@ func (s *Store) accept(ctx context.Context, a signup.Acceptance) (signup.Person,
 		return signup.Person{}, false, err
 	}
 	r := newReply(v)
-	repeated := r.text() == "repeated"
+	repeated, discarded := r.text() == "repeated", r.bool()
 	stored, err := r.list().person()
 	if err != nil {
 		return signup.Person{}, false, err
 	}
-	if repeated && (stored.First != p.First || stored.Last != p.Last || stored.Address.Key() != p.Address.Key()) {
+	same := stored.Address.Key() == p.Address.Key() && (discarded || stored.First == p.First && stored.Last == p.Last)
+	if repeated && !same {
 		return signup.Person{}, false, signup.ErrConflict
 	}
 	return stored, repeated, nil
+}
+
+// appendOwed adds a mail to be created to the arguments of a step: its id, its
+// lane and how long it makes sense.
+func appendOwed(args []any, owed onboarding.Owed) ([]any, error) {
+	_, purpose, _, err := owed.ID.Parse()
+	if err != nil {
+		return nil, err
+	}
+	return append(args, string(owed.ID), string(purpose.Lane()), ms(owed.Expiry)), nil
+}
+
+// asHex is a fingerprint, or an HMAC of another kind, as keys and fields have
+// it: in hexadecimal, and empty for none.
+func asHex[T ~[16]byte](value T) string {
+	if value == (T{}) {
+		return ""
+	}
+	b := [16]byte(value)
+	return hex.EncodeToString(b[:])
 }
 
 // Person implements [signup.Store]. An erased person is not there.
@@ -79,10 +104,37 @@ func (s *Store) Person(ctx context.Context, id string) (signup.Person, error) {
 	return p, nil
 }
 
+// People implements [signup.Store].
+func (s *Store) People(ctx context.Context, f address.Fingerprint) ([]signup.Person, error) {
+	v, err := s.run(ctx, s.steps.people, redisdb.Answered, asHex(f), peopleMost)
+	if err != nil {
+		return nil, fmt.Errorf("read the sign-ups of an address: %w", err)
+	}
+	people, err := newReply(v).people()
+	if err != nil {
+		return nil, fmt.Errorf("read the sign-ups of an address: %w", err)
+	}
+	return people, nil
+}
+
+// people reads the rest of a reply, in which each value is a person.
+func (r *reply) people() (people []signup.Person, err error) {
+	for r.more() {
+		p, err := r.list().person()
+		if err != nil {
+			return nil, err
+		}
+		people = append(people, p)
+	}
+	return people, r.err
+}
+
 func (r *reply) person() (signup.Person, error) {
 	p := signup.Person{ID: r.text(), First: r.text(), Last: r.text()}
 	typed := r.text()
-	p.Status, p.Accepted = signup.Status(r.text()), time.Unix(r.int(), 0)
+	p.Status, p.Accepted, p.Confirmed = signup.Status(r.text()), time.Unix(r.int(), 0), r.seconds()
+	p.Locale, p.Consent.Text = r.text(), r.text()
+	r.hex(p.Consent.Origin[:])
 	if r.err != nil {
 		return signup.Person{}, r.err
 	}
@@ -91,20 +143,6 @@ func (r *reply) person() (signup.Person, error) {
 		return signup.Person{}, fmt.Errorf("read stored address: %w", err)
 	}
 	return p, nil
-}
-
-// Erase takes everything personal of a sign-up out of the store and calls off
-// its mails, in one step. What was queued for it means nothing afterwards.
-// Erasing twice is harmless; [signup.ErrNotFound] if it was never there.
-func (s *Store) Erase(ctx context.Context, id string) error {
-	v, err := s.run(ctx, s.steps.erase, redisdb.Replicated, id)
-	if err == nil && v == "none" {
-		err = signup.ErrNotFound
-	}
-	if err != nil {
-		return fmt.Errorf("erase sign-up: %w", err)
-	}
-	return nil
 }
 
 // SharedKey returns the secret of a name. The first caller's fresh bytes become
@@ -119,4 +157,34 @@ func (s *Store) SharedKey(ctx context.Context, name string, fresh []byte) ([]byt
 		return nil, fmt.Errorf("read shared key %s: %w", name, errReply)
 	}
 	return []byte(secret), nil
+}
+
+// Document returns a small text that all processes share, and its version; nil
+// and 0 if there is none.
+func (s *Store) Document(ctx context.Context, name string) (value []byte, version int64, err error) {
+	v, err := s.run(ctx, s.steps.document, redisdb.Answered, name)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read document %s: %w", name, err)
+	}
+	r := newReply(v)
+	if !r.more() && r.err == nil {
+		return nil, 0, nil
+	}
+	version, value = r.int(), []byte(r.text())
+	if r.err != nil {
+		return nil, 0, fmt.Errorf("read document %s: %w", name, r.err)
+	}
+	return value, version, nil
+}
+
+// SetDocument replaces the version of a document that the caller has read, 0 for
+// none, by the next one. If that is not its version any more, nothing is changed
+// and set is false; a caller who does not know whether he has set it, because
+// the answer was lost, reads it again.
+func (s *Store) SetDocument(ctx context.Context, name string, value []byte, version int64) (set bool, err error) {
+	v, err := s.run(ctx, s.steps.setDocument, redisdb.Replicated, name, value, version)
+	if err != nil {
+		return false, fmt.Errorf("set document %s: %w", name, err)
+	}
+	return v == int64(1), nil
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -74,6 +75,44 @@ func (r *reply) list() *reply {
 		return newReply(v)
 	}
 	return &reply{err: r.err}
+}
+
+// note takes over the error of a reply within the reply.
+func (r *reply) note(within *reply) *reply {
+	if r.err == nil {
+		r.err = within.err
+	}
+	return r
+}
+
+// hex reads hexadecimal digits; nothing leaves what is there.
+func (r *reply) hex(to []byte) {
+	text := r.text()
+	if text == "" || r.err != nil {
+		return
+	}
+	if len(text) != hex.EncodedLen(len(to)) {
+		r.err = fmt.Errorf("%w: want %d hexadecimal digits", errReply, hex.EncodedLen(len(to)))
+		return
+	}
+	if _, err := hex.Decode(to, []byte(text)); err != nil {
+		r.err = fmt.Errorf("%w: %w", errReply, err)
+	}
+}
+
+// time reads a time in milliseconds, seconds one in seconds; zero for none.
+func (r *reply) time() (t time.Time) {
+	if at := r.int(); at != 0 {
+		t = time.UnixMilli(at)
+	}
+	return t
+}
+
+func (r *reply) seconds() (t time.Time) {
+	if at := r.int(); at != 0 {
+		t = time.Unix(at, 0)
+	}
+	return t
 }
 
 // wait reads a time in milliseconds until something; negative for never.

@@ -21,8 +21,14 @@ const (
 
 // steps are the store's scripts: each is one atomic change, or one look.
 type steps struct {
-	open, ping, sharedKey                *redisdb.Script
-	accept, person, erase                *redisdb.Script
+	open, ping                           *redisdb.Script
+	sharedKey, document, setDocument     *redisdb.Script
+	accept, person, people               *redisdb.Script
+	progress, resend, ask                *redisdb.Script
+	mint, try, redeem                    *redisdb.Script
+	session, seen, rotate                *redisdb.Script
+	sessions, endSessions                *redisdb.Script
+	export, erase, purge                 *redisdb.Script
 	due, relayed, arrived, lane, sweep   *redisdb.Script
 	claim, committing, check, record     *redisdb.Script
 	heartbeat, leave                     *redisdb.Script
@@ -33,31 +39,53 @@ type steps struct {
 
 func newSteps() *steps {
 	return &steps{
-		open:      unfenced("open", bringsEnd), // a process that starts anew brings mails to their end
-		ping:      script("ping", takesIn),
-		sharedKey: script("sharedkey", bringsEnd),
+		open: unfenced("open", bringsEnd), // a process that starts anew brings mails to their end
+		ping: script("ping", takesIn),
 
-		accept: script("accept", takesIn, "find"),
-		person: script("person", reads),
-		erase:  script("erase", bringsEnd, "mail", "subject"),
+		sharedKey:   script("sharedkey", bringsEnd),
+		document:    script("document", reads),
+		setDocument: script("setdocument", bringsEnd), // keys are rotated whether or not there is room for people
+
+		accept: script("accept", takesIn, "find", "owe", "person"),
+		person: script("person", reads, "person"),
+		people: script("people", reads, "account", "person"),
+
+		progress: script("progress", reads, "latest"),
+		resend:   script("resend", takesIn, "latest", "owe"),
+		ask:      script("ask", takesIn, "find", "owe"),
+
+		mint:   script("mint", reads, "account", "recipient", "find", "mint"),
+		try:    script("try", takesIn, "account", "mail", "subject", "mint"),
+		redeem: script("redeem", takesIn, "account", "person", "find", "mint", "mail", "subject", "owe", "session"),
+
+		// Who is in stays in, and may leave.
+		session:     script("session", reads, "person", "session"),
+		seen:        script("seen", bringsEnd, "session"),
+		rotate:      script("rotate", bringsEnd, "session"),
+		sessions:    script("sessions", reads, "session"),
+		endSessions: script("endsessions", bringsEnd, "session"),
+
+		export: script("export", reads, "account", "person", "session"),
+		erase:  script("erase", bringsEnd, "account", "mail", "subject", "session", "forget"),
+		purge:  script("purge", bringsEnd, "mail", "subject", "session", "forget"),
 
 		due:     script("due", bringsEnd),
 		relayed: script("relayed", bringsEnd, "find"),
 		arrived: script("arrived", bringsEnd, "arrived"),
 		lane:    script("lane", reads),
-		sweep:   script("sweep", bringsEnd, "presence", "mail", "attempts", "takeback"),
+		sweep:   script("sweep", bringsEnd, "presence", "mail", "attempts", "takeback", "budget", "unname"),
 
-		claim:      script("claim", bringsEnd, "find", "mail", "arrived"),
-		committing: script("committing", bringsEnd, "find", "mail"),
+		claim:      script("claim", bringsEnd, "find", "mail", "arrived", "account", "recipient", "budget"),
+		committing: script("committing", bringsEnd, "find", "mail", "budget", "charge"),
 		check:      script("check", bringsEnd, "presence", "find", "mail"),
-		record:     script("record", bringsEnd, "find", "mail", "attempts"),
+		record:     script("record", bringsEnd, "find", "mail", "attempts", "budget", "charge"),
 
 		heartbeat: script("heartbeat", bringsEnd, "presence"),
 		leave:     script("leave", bringsEnd, "mail", "attempts", "takeback"),
 
 		books:   script("books", reads),
 		dead:    script("dead", reads),
-		replay:  script("replay", bringsEnd, "find", "mail"),
+		replay:  script("replay", bringsEnd, "find", "mail", "account", "recipient"),
 		discard: script("discard", bringsEnd, "find", "mail"),
 		cancel:  script("cancel", bringsEnd, "mail", "subject"),
 

@@ -91,8 +91,16 @@ var (
 // Tag is the hash tag of all the store's keys.
 const Tag = "{bellhop}"
 
-// form is the version of what is stored.
-const form = "1"
+// form is the version of what is stored, and formBefore that of a program which
+// knows no accounts. What it has stored can be read as it is, and a process of
+// it that runs beside newer ones harms nothing: what it takes in has no
+// fingerprint, and what it sends no budget. But it would leave people behind if
+// it moved the store elsewhere; so once a newer process has served here, none of
+// it starts any more.
+const (
+	form       = "2"
+	formBefore = "1"
+)
 
 // ErrForm is returned by [Open] when another version of bellhop wrote what is
 // there.
@@ -132,6 +140,7 @@ type Store struct {
 	now    func() time.Time
 	logger *slog.Logger
 	copies string // how many copies may be made of each variant, for the steps
+	purses map[onboarding.Purpose]purse
 
 	closed atomic.Bool
 	client *redisdb.Client
@@ -160,7 +169,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func newStore(o Options) *Store {
 	s := &Store{
 		client: o.Client, tag: o.Client.Tag(Tag), steps: newSteps(),
-		policy: o.Policy, now: o.Now, logger: o.Logger, copies: copiesOf(o.Policy), failed: make(chan struct{}),
+		policy: o.Policy, now: o.Now, logger: o.Logger, copies: copiesOf(o.Policy), purses: pursesOf(o.Policy.Budgets), failed: make(chan struct{}),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -170,7 +179,7 @@ func newStore(o Options) *Store {
 
 // begin looks whether a process may serve, or a command work, here.
 func (s *Store) begin(ctx context.Context, serves bool) error {
-	v, err := s.run(ctx, s.steps.open, redisdb.Answered, form, flag(serves))
+	v, err := s.run(ctx, s.steps.open, redisdb.Answered, form, flag(serves), formBefore)
 	if err != nil {
 		return err
 	}
@@ -187,8 +196,8 @@ func (s *Store) begin(ctx context.Context, serves bool) error {
 }
 
 func checkForm(version string) error {
-	if version != form {
-		return fmt.Errorf("%w: its form is %q, this program knows %q", ErrForm, version, form)
+	if version != form && version != formBefore {
+		return fmt.Errorf("%w: its form is %q, this program knows %q and %q", ErrForm, version, formBefore, form)
 	}
 	return nil
 }

@@ -1,45 +1,43 @@
 local id, first, last, email, key, life = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
-
-local function person(of)
-  local p = call('HMGET', P .. 'subject:' .. of, 'first', 'last', 'email', 'status', 'accepted')
-  return { of, p[1] or '', p[2] or '', p[3] or '', p[4] or '', p[5] or '' }
-end
+local more = { fingerprint = ARGV[8], locale = ARGV[9], muted = ARGV[10], consent = ARGV[11], origin = ARGV[12] }
+local mails = 13
 
 local former -- whose the key was, when its time is over
 if key ~= '' then
   local at, of = string.match(call('GET', P .. 'key:' .. key) or '', '^(%d+) (.+)$')
-  if at and now - at < life then return { 'repeated', person(of) } end
+  if at and now - at < life then
+    local p = call('HMGET', P .. 'subject:' .. of, 'used', 'status')
+    return { 'repeated', p[1] and p[2] == 'pending' and 1 or 0, person(of) } -- its names were discarded then
+  end
   former = of
 end
 local subject = P .. 'subject:' .. id
 if call('HEXISTS', subject, 'status') == 1 then
-  return { 'stored', person(id) } -- the same step again: its answer was lost
+  return { 'stored', 0, person(id) } -- the same step again: its answer was lost
 end
 local twice = {}
-for i = 8, #ARGV, 3 do
+for i = mails, #ARGV, 3 do
   if twice[ARGV[i]] or find(ARGV[i]) then return redis.error_reply('ERR the mail ' .. ARGV[i] .. ' is owed already') end
   twice[ARGV[i]] = true
 end
 
-local accepted = int(math.floor(now / 1000))
 -- First what could fail, if somebody had meddled with the keys: no script is undone.
-call('XADD', P .. 'signups', call('HINCRBY', P .. 'counts', 'signups', 1) .. '-0', 'id', id)
-call('HSET', subject, 'first', first, 'last', last, 'email', email, 'status', 'pending', 'accepted', accepted)
+local number = call('HINCRBY', P .. 'counts', 'signups', 1)
+call('XADD', P .. 'signups', number .. '-0', 'id', id)
+local fields = { 'first', first, 'last', last, 'email', email, 'status', 'pending', 'accepted', int(math.floor(now / 1000)) }
+for name, value in pairs(more) do
+  if value ~= '' then
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+end
+call('HSET', subject, unpack(fields))
+if more.fingerprint ~= '' then call('ZADD', P .. 'of:' .. more.fingerprint, number, id) end
 if key ~= '' then
   if former then call('HDEL', P .. 'subject:' .. former, 'key') end
   call('HSET', subject, 'key', key)
   call('SET', P .. 'key:' .. key, int(now) .. ' ' .. id)
   call('XADD', P .. 'uses', '*', 'key', key, 'at', int(now))
 end
-for i = 8, #ARGV, 3 do
-  local owed, lane, keeps = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local n = string.format('%012d', call('HINCRBY', P .. 'counts', 'accepted', 1))
-  local of, step = string.match(owed, '^([^.]+)%.(.+)$')
-  call('HSET', P .. 'subject:' .. of, 'mail:' .. step, n)
-  local at, expires = int(now), int(now + keeps)
-  call('HSET', P .. 'mail:' .. n, 'id', owed, 'lane', lane, 'created', at, 'keeps', keeps,
-    'state', 'due', 'gen', 1, 'at', at, 'expires', expires)
-  call('ZADD', P .. 'due:' .. lane, at, n)
-  call('ZADD', P .. 'expiring', expires, n)
-end
-return { 'stored', { id, first, last, email, 'pending', accepted } }
+for i = mails, #ARGV, 3 do owe(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+return { 'stored', 0, person(id) }

@@ -1,10 +1,12 @@
-local id, gen, holder, op, variant, most = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
+local id, gen, holder, op, most = ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local variant, registered, purse, budgets = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local MADE = { sending = true, expired = true, failed = true, suppressed = true, cancelled = true }
 local n = find(id)
 local m = n and load(n)
 if not m or m.gen ~= gen then return { 'refused' } end
 
-local email, queued = '', nil
-local made = holds(m, holder, op) and (m.state == 'sending' or m.state == 'expired' or m.state == 'failed')
+local to, queued = nil, nil
+local made = holds(m, holder, op) and MADE[m.state]
 if not made then
   queued = m.state == 'queued' and tonumber(m.at)
   if not queued and (m.state ~= 'due' or tonumber(m.at) > now) then return { 'refused' } end
@@ -13,21 +15,29 @@ if not made then
     finish(m, 'expired', expired_text(m))
   elseif num(m.claims) >= most then
     finish(m, 'failed', 'poison: claimed ' .. m.claims .. ' times without an outcome')
+  elseif not m.variant and variant == '' then
+    return { 'nameless' } -- it is of a purpose that the caller does not know
   else
-    m.variant = m.variant or variant
-    if m.variant == '' then return { 'nameless' } end -- it is of a purpose that the caller does not know
-    m.claims = num(m.claims) + 1
-    m.state, m.at = 'sending', now
+    to = recipient(id)
+    local b = not m.charged and budget(to.f, to.budget or purse, budgets)
+    if to.email == '' then
+      finish(m, 'cancelled', 'there is nobody to send it to')
+    elseif to.muted then
+      finish(m, 'suppressed', to.muted)
+    elseif b and over(b) then
+      finish(m, 'suppressed', OVER)
+    else
+      m.variant = m.variant or (to.account and registered or variant)
+      m.claims = num(m.claims) + 1
+      m.state, m.at = 'sending', now
+    end
   end
-end
-if m.state == 'sending' then
-  email = call('HGET', P .. 'subject:' .. string.match(id, '^[^.]+'), 'email') or ''
-  if email == '' then return { 'refused' } end -- erased
 end
 if not made then
   save(m)
   if queued then arrived(m.lane, queued) end
   if not call('ZSCORE', P .. 'beats', holder) then call('ZADD', P .. 'beats', 0, holder) end -- a sweep must find it
 end
-return { 'ok', m.state, m.variant or '', email, num(m.created), tonumber(m.expires) - now, num(m.attempts), num(m.claims),
-  num(m.mint), num(m.doubts), m.body or '' }
+to = to or recipient(id)
+return { 'ok', m.state, m.variant or '', to.email, to.locale, num(m.created), tonumber(m.expires) - now, num(m.attempts),
+  num(m.claims), num(m.mint), num(m.doubts), m.body or '' }

@@ -1,7 +1,7 @@
 local id, holder, op = ARGV[2], ARGV[3], ARGV[4]
 local r = { to = ARGV[5], after = tonumber(ARGV[6]), counts = ARGV[7] == '1', drained = ARGV[8] == '1', reason = ARGV[9],
   phase = ARGV[10], code = tonumber(ARGV[11]), enhanced = ARGV[12], answer = ARGV[13] }
-local pause, copies = tonumber(ARGV[14]), ARGV[15]
+local pause, copies, purse, budgets = tonumber(ARGV[14]), ARGV[15], ARGV[16], ARGV[17]
 local OUTCOME = { sent = 'accepted', due = 'undelivered', failed = 'undelivered', unknown = 'unknown' }
 
 local n = find(id)
@@ -50,6 +50,8 @@ function steps.sending()
   if r.to == 'sent' or r.to == 'unknown' then
     local mint = num(m.mint)
     if num(m.doubts) == 0 or mint == 0 then mint = mint + 1 end
+    local b = charged_to(m, purse, budgets)
+    if b then charge(m, b) end
     pass(m, mint, m.body)
     return steps.committing()
   end

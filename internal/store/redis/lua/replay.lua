@@ -3,8 +3,7 @@ local n = find(id)
 local m = n and load(n)
 if not m then return { 'none' } end
 if m.state ~= 'failed' and m.state ~= 'expired' and m.state ~= 'unknown' then return { 'wrong', m.state } end
-local email = call('HGET', P .. 'subject:' .. string.match(id, '^[^.]+'), 'email')
-if not email or email == '' then return { 'erased' } end
+if recipient(id).email == '' then return { 'erased' } end
 free(m)
 m.attempts, m.claims, m.off = nil, nil, nil
 m.expires = now + num(m.keeps)

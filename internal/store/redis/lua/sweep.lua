@@ -4,7 +4,7 @@
 local kind, by, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local dead, stale, pause, expiry = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local copies, life, retention = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
-local longest, gap = tonumber(ARGV[12]), tonumber(ARGV[13])
+local longest, gap, remembered = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local LANES = { 'urgent', 'bulk' }
 
 local function first(key, from, to, most)
@@ -155,8 +155,34 @@ function sweeps.keys()
   return { done, done }
 end
 
+-- Forgets what was charged to budgets longer ago than any allowance looks back.
+function sweeps.charges()
+  local entries, done = call('XRANGE', P .. 'charges', '-', '+', 'COUNT', limit), 0
+  for _, entry in ipairs(entries) do
+    local f, budget, at = entry[2][2], entry[2][4], entry[2][6]
+    local age = now - at
+    if age >= 0 and age < remembered then break end
+    local times = charges_to(f, budget)
+    for i, time in ipairs(times) do
+      if time == at and age < 0 then
+        times[i] = int(now)
+        call('XADD', P .. 'charges', '*', 'of', f, 'budget', budget, 'at', int(now))
+        break
+      elseif time == at then
+        table.remove(times, i)
+        break
+      end
+    end
+    put_charges(f, budget, times)
+    call('XDEL', P .. 'charges', entry[1])
+    done = done + 1
+  end
+  return { done, done }
+end
+
 -- Purges finished mails whose time is over. A bit by their number remains, and
--- the number under their name, so that nothing ever owns a second mail.
+-- the number under their name, so that nothing ever owns a second mail. The name
+-- goes, too, if it is that of a request to sign in which was forgotten.
 function sweeps.finished()
   if retention <= 0 then return { 0, 0 } end
   local entries, done, purged = call('XRANGE', P .. 'finished', '-', '+', 'COUNT', limit), 0, 0
@@ -174,6 +200,7 @@ function sweeps.finished()
       call('HINCRBY', P .. 'counts', 'purged', 1)
       call('SETBIT', P .. 'purged', tonumber(n), 1)
       call('DEL', P .. 'mail:' .. n, P .. 'attempts:' .. n)
+      unname(m.id)
       purged = purged + 1
     end
     call('XDEL', P .. 'finished', entry[1])

@@ -1,0 +1,3 @@
+local version, value = string.match(call('HGET', P .. 'documents', ARGV[2]) or '', '^(%d+) (.*)$')
+if not version then return {} end
+return { version, value }

@@ -1,0 +1,41 @@
+-- wipe takes out what mail servers said of a subject's mails. Whoever stored it
+-- should have taken addresses out, and this does not rely on it.
+local function wipe(subject)
+  for _, n in ipairs(mails_of(subject)) do
+    call('HDEL', P .. 'mail:' .. n, 'answer')
+    local flat = call('HGETALL', P .. 'attempts:' .. n)
+    for i = 1, #flat, 2 do
+      local attempt = cjson.decode(flat[i + 1])
+      attempt.answer = ''
+      call('HSET', P .. 'attempts:' .. n, flat[i], cjson.encode(attempt))
+    end
+  end
+end
+
+-- erase takes everything personal out of a sign-up, and calls off its mails.
+local function erase(id)
+  local subject = P .. 'subject:' .. id
+  local was = call('HMGET', subject, 'key', 'fingerprint')
+  if was[1] then call('DEL', P .. 'key:' .. was[1]) end
+  if was[2] then call('ZREM', P .. 'of:' .. was[2], id) end
+  call('HSET', subject, 'status', 'erased')
+  call('HDEL', subject, 'first', 'last', 'email', 'key', 'fingerprint', 'locale', 'muted', 'consent', 'origin',
+    'confirmed', 'used', 'by', 'tries')
+  cancel(id, 'the person was erased')
+  wipe(id)
+end
+
+-- forget takes a request to sign in out of the store, but for the names of its
+-- mails, as long as these are in the ledger.
+local function forget(id, reason)
+  local subject = P .. 'subject:' .. id
+  local f = call('HGET', subject, 'fingerprint')
+  if f then call('ZREM', P .. 'asked:' .. f, id) end
+  cancel(id, reason)
+  wipe(id)
+  call('HDEL', subject, 'asked', 'fingerprint', 'budget', 'locale', 'muted', 'used', 'by', 'tries')
+  local flat = call('HGETALL', subject)
+  for i = 1, #flat, 2 do
+    if call('EXISTS', P .. 'mail:' .. flat[i + 1]) == 0 then call('HDEL', subject, flat[i]) end
+  end
+end
