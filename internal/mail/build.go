@@ -46,13 +46,14 @@ type Message struct {
 func Build(m Message) ([]byte, error) {
 	var b bytes.Buffer
 	b.Grow(1024 + len(m.Text) + len(m.Text)/8 + len(m.HTML) + len(m.HTML)/8)
-	if err := build(&b, m); err != nil {
+	if err := build(&b, m, []byte(m.Text), []byte(m.HTML)); err != nil {
 		return nil, fmt.Errorf("build mail: %w", err)
 	}
 	return b.Bytes(), nil
 }
 
-func build(b *bytes.Buffer, m Message) error {
+// build writes m, with the two forms of the content beside it.
+func build(b *bytes.Buffer, m Message, text, html []byte) error {
 	if !isAddrSpec(m.To) || !isAddrSpec(m.From.Address) {
 		return errBadAddrSpec
 	}
@@ -70,7 +71,10 @@ func build(b *bytes.Buffer, m Message) error {
 	writeField(b, "Auto-Submitted", "auto-generated") // RFC 3834: no vacation replies
 	writeField(b, "MIME-Version", "1.0")
 	writeField(b, "Content-Type", "multipart/alternative;", `boundary="`+boundary+`"`)
-	for _, part := range []struct{ kind, content string }{{"text/plain", m.Text}, {"text/html", m.HTML}} {
+	for _, part := range []struct {
+		kind    string
+		content []byte
+	}{{"text/plain", text}, {"text/html", html}} {
 		b.WriteString("\r\n--" + boundary + "\r\n")
 		writeField(b, "Content-Type", part.kind+"; charset=utf-8")
 		writeField(b, "Content-Transfer-Encoding", "quoted-printable")
@@ -107,9 +111,9 @@ func writeField(b *bytes.Buffer, name string, words ...string) {
 	b.WriteString("\r\n")
 }
 
-func writeQuotedPrintable(b *bytes.Buffer, content string) error {
+func writeQuotedPrintable(b *bytes.Buffer, content []byte) error {
 	w := quotedprintable.NewWriter(b)
-	if _, err := w.Write([]byte(content)); err != nil {
+	if _, err := w.Write(content); err != nil {
 		return err
 	}
 	if err := w.Close(); err != nil {

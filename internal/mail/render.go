@@ -3,6 +3,7 @@ package mail
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -29,13 +30,20 @@ type buffers struct {
 type Request struct {
 	// Variant is which mail it is.
 	Variant string
+	// Locale is the language it should be in, a BCP 47 tag; the one that fits
+	// best of those there are is chosen, English if none does.
+	Locale string
 	// To is the recipient's sendable address.
 	To string
 	// Link is the mail's one link, under the public URL.
 	Link string
 	// ValidFor is how long the link works from now on; said in words, minutes
-	// at the finest.
+	// at the finest. Not said in a welcome.
 	ValidFor time.Duration
+	// Code is the six digits of a mail to confirm or to sign in; other mails
+	// have none, whatever is here. CodeValidFor is how long it works.
+	Code         string
+	CodeValidFor time.Duration
 	// MessageID is the mail's own, see [MessageID].
 	MessageID string
 	// Date is the Date header: the same for every attempt, so that a copy has
@@ -67,29 +75,56 @@ func (r *Renderer) From() From { return r.from }
 // Render makes a mail. Equal requests give equal bytes. Errors hold neither
 // the recipient nor the link.
 func (r *Renderer) Render(request Request) (Rendered, error) {
-	t, ok := r.templates.byVariant[request.Variant]
+	e := r.templates.edition(request.Locale)
+	t, ok := e.byVariant[request.Variant]
 	if !ok {
 		return Rendered{}, fmt.Errorf("render mail: no variant is called %q", request.Variant)
+	}
+	facts, err := r.facts(e, request)
+	if err != nil {
+		return Rendered{}, fmt.Errorf("render mail %s: %w", request.Variant, err)
 	}
 	b := r.buffers.Get().(*buffers)
 	defer r.buffers.Put(b)
 	b.reset()
-	facts := Facts{Link: request.Link, ValidFor: inWords(request.ValidFor), Sender: r.sender(), Site: r.site}
 	parts := [...]*bytes.Buffer{&b.subject, &b.text, &b.html}
 	for i, ending := range endings {
 		if err := t.write(parts[i], ending, facts); err != nil {
 			return Rendered{}, fmt.Errorf("render mail %s%s: %w", request.Variant, ending, err)
 		}
 	}
-	err := build(&b.mail, Message{
+	err = build(&b.mail, Message{
 		From: r.from, To: request.To, Subject: strings.TrimSpace(b.subject.String()), Date: request.Date,
-		MessageID: request.MessageID, Text: b.text.String(), HTML: b.html.String(),
-	})
+		MessageID: request.MessageID,
+	}, b.text.Bytes(), b.html.Bytes())
 	if err != nil {
 		return Rendered{}, fmt.Errorf("render mail %s: %w", request.Variant, err)
 	}
 	body := slices.Clone(b.mail.Bytes())
 	return Rendered{Body: body, Hash: sha256.Sum256(body)}, nil
+}
+
+var (
+	errNoLink = errors.New("expected a link")
+	errNoCode = errors.New("expected a code of six digits")
+)
+
+// facts is what the mail says.
+func (r *Renderer) facts(e *edition, request Request) (Facts, error) {
+	facts := Facts{Link: request.Link, Sender: r.sender(), Site: r.site, Language: e.tag.String()}
+	if facts.Link == "" {
+		return Facts{}, errNoLink
+	}
+	if expires(request.Variant) {
+		facts.ValidFor = e.inWords(request.ValidFor)
+	}
+	if hasCode(request.Variant) {
+		if request.Code == "" || !isPlainCode(request.Code) {
+			return Facts{}, errNoCode
+		}
+		facts.Code, facts.CodeValidFor = request.Code, e.inWords(request.CodeValidFor)
+	}
+	return facts, nil
 }
 
 func (r *Renderer) sender() string {

@@ -101,6 +101,11 @@ const (
 // Variants lists the variants.
 func Variants() []Variant { return []Variant{Confirm, AlreadyRegistered, SignInLink, Welcomed} }
 
+// HasCode tells whether a mail of this variant carries a code beside its link.
+// One that says that there is an account already has none: whoever signed up
+// waits for a code, and it would let them into somebody else's account.
+func (v Variant) HasCode() bool { return v == Confirm || v == SignInLink }
+
 // ChooseVariant picks the variant at a mail's first claim, when the address is
 // an account's already or is not. A store calls it inside the claim's step.
 func ChooseVariant(p Purpose, registered bool) (Variant, error) {

@@ -186,16 +186,11 @@ func (s *Service) try(ctx context.Context, subject, code string) (found *Mint, e
 	}
 	for _, m := range mints {
 		right := subtle.ConstantTimeCompare([]byte(s.set.Links.Code(m.Mail, m.Number)), []byte(code)) == 1
-		if right && hasCode(m.Variant) && m.Age < s.set.Policy.CodeLife {
+		if right && m.Variant.HasCode() && m.Age < s.set.Policy.CodeLife {
 			found = &m
 		}
 	}
 	return found, nil
-}
-
-// hasCode tells whether mails of a variant have a code in them.
-func hasCode(v onboarding.Variant) bool {
-	return v == onboarding.Confirm || v == onboarding.SignInLink
 }
 
 // sixDigits is a code as it may be typed, or copied with what stands around it:

@@ -101,7 +101,7 @@ func TestRenderedMailArrives(t *testing.T) {
 	}
 	rendered, err := renderer.Render(mail.Request{
 		Variant: mail.VariantConfirm, To: "ana@example.com", Link: "https://signup.example.com/confirm/abc", ValidFor: 72 * time.Hour,
-		MessageID: mail.MessageID("0190b7a2.sign-up.1", from.Domain()), Date: time.Unix(0, 0),
+		Code: "042917", CodeValidFor: 15 * time.Minute, MessageID: mail.MessageID("0190b7a2.sign-up.1", from.Domain()), Date: time.Unix(0, 0),
 	})
 	if err != nil {
 		t.Fatal(err)
