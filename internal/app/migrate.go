@@ -142,14 +142,8 @@ func (p Program) printMove(report transfer.Report, from, to *end) error {
 	}
 	fmt.Fprintf(p.Stdout, "Everything was moved from %s to %s, and is the same there:\n\n", from.name, to.name)
 	table := tabwriter.NewWriter(p.Stdout, 0, 4, 2, ' ', 0)
-	for _, line := range []struct {
-		kind transfer.Kind
-		transfer.Digest
-	}{
-		{transfer.KindSignUps, report.Moved.SignUps}, {transfer.KindMails, report.Moved.Mails},
-		{transfer.KindKeys, report.Moved.Keys}, {transfer.KindTotals, report.Moved.Totals},
-	} {
-		fmt.Fprintf(table, "  %s\t%d\tSHA-256 %x\n", line.kind, line.Rows, line.Sum)
+	for _, kind := range transfer.Kinds() {
+		fmt.Fprintf(table, "  %s\t%d\tSHA-256 %x\n", kind, report.Moved[kind].Rows, report.Moved[kind].Sum)
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -33,28 +33,42 @@ type Transfer struct {
 // moves are the scripts of a move. They work behind the fence that holds all
 // others off a store that is being moved.
 type moves struct {
-	mark, setMark, rest, empty               *redisdb.Script
-	totals, keys, signUps, names, mails      *redisdb.Script
-	putTotals, putKeys, putSignUps, putMails *redisdb.Script
+	mark, setMark, rest, empty                                 *redisdb.Script
+	totals, keys, documents                                    *redisdb.Script
+	signUps, requests, names, mails, sessions, charges         *redisdb.Script
+	putTotals, putKeys, putDocuments                           *redisdb.Script
+	putSignUps, putRequests, putMails, putSessions, putCharges *redisdb.Script
 }
 
 func newMoves() *moves {
+	reading := func(name string, parts ...string) *redisdb.Script { return unfenced("move/"+name, reads, parts...) }
+	putting := func(name string, parts ...string) *redisdb.Script {
+		return unfenced("move/put"+name, takesIn, append([]string{"move"}, parts...)...)
+	}
 	return &moves{
-		mark:    unfenced("move/mark", reads),
+		mark:    reading("mark"),
 		setMark: unfenced("move/setmark", bringsEnd),
 		rest:    unfenced("move/rest", bringsEnd, "move", "mail", "attempts", "takeback"),
 		empty:   unfenced("move/empty", bringsEnd, "move"),
 
-		totals:  unfenced("move/totals", reads),
-		keys:    unfenced("move/keys", reads),
-		signUps: unfenced("move/signups", reads),
-		names:   unfenced("move/names", reads),
-		mails:   unfenced("move/mails", reads),
+		totals:    reading("totals"),
+		keys:      reading("keys"),
+		documents: reading("documents"),
+		signUps:   reading("signups", "fields"),
+		requests:  reading("requests", "fields"),
+		names:     reading("names"),
+		mails:     reading("mails"),
+		sessions:  reading("sessions", "fields"),
+		charges:   reading("charges"),
 
-		putTotals:  unfenced("move/puttotals", takesIn, "move"),
-		putKeys:    unfenced("move/putkeys", takesIn, "move"),
-		putSignUps: unfenced("move/putsignups", takesIn, "move"),
-		putMails:   unfenced("move/putmails", takesIn, "move", "mail"),
+		putTotals:    putting("totals"),
+		putKeys:      putting("keys"),
+		putDocuments: putting("documents"),
+		putSignUps:   putting("signups", "fields"),
+		putRequests:  putting("requests", "fields"),
+		putMails:     putting("mails", "mail"),
+		putSessions:  putting("sessions", "fields"),
+		putCharges:   putting("charges"),
 	}
 }
 

@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
 	"bellhop/internal/onboarding"
 	"bellhop/internal/redisdb"
-	"bellhop/internal/signup"
 	"bellhop/internal/store/transfer"
 )
 
@@ -19,45 +17,15 @@ import (
 // be waiting, but a step should not take long.
 const movePage = 100
 
-// SignUps implements [transfer.Rows].
-func (t *Transfer) SignUps(ctx context.Context, after int64, limit int) (found []transfer.SignUp, err error) {
-	v, err := t.store.run(ctx, t.moves.signUps, redisdb.Answered, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("read sign-ups: %w", err)
-	}
-	r := newReply(v)
-	for r.more() {
-		s, err := r.list().signUp()
-		if err != nil {
-			return nil, fmt.Errorf("read sign-ups: %w", err)
-		}
-		found = append(found, s)
-	}
-	return found, r.err
-}
-
-func (r *reply) signUp() (transfer.SignUp, error) {
-	s := transfer.SignUp{
-		Number: r.int(), ID: r.text(), First: r.text(), Last: r.text(), Email: r.text(),
-		Status: signup.Status(r.text()), Accepted: r.int(),
-	}
-	key, used := r.text(), r.int()
-	if key == "" {
-		return s, r.err
-	}
-	s.Key, s.KeyUsed = new([32]byte), used
-	if err := unhex(s.Key, key); err != nil {
-		return s, fmt.Errorf("sign-up number %d: idempotency key: %w", s.Number, err)
-	}
-	return s, r.err
-}
-
 // unhex reads a hash.
-func unhex(to *[32]byte, text string) error {
+func unhex(to *[32]byte, text string) error { return digits(to[:], text) }
+
+// digits reads bytes that are written in hexadecimal digits.
+func digits(to []byte, text string) error {
 	if len(text) != hex.EncodedLen(len(to)) {
 		return fmt.Errorf("%w: want %d hexadecimal digits", errReply, hex.EncodedLen(len(to)))
 	}
-	_, err := hex.Decode(to[:], []byte(text))
+	_, err := hex.Decode(to, []byte(text))
 	return err
 }
 
@@ -88,7 +56,7 @@ func (t *Transfer) mails(ctx context.Context, from, to int64) (found []transfer.
 	r := newReply(v)
 	for r.more() {
 		m, err := r.list().mail()
-		if err == nil && m.ID == "" {
+		if err == nil && m.State == "" {
 			err = t.nameOf(ctx, &m)
 		}
 		if err != nil {
@@ -109,30 +77,30 @@ func (t *Transfer) nameOf(ctx context.Context, m *transfer.Mail) error {
 		t.names = names
 	}
 	m.ID, m.State = t.names[m.Number], onboarding.Purged
-	if m.ID == "" {
-		return errors.New("it was purged, and no sign-up knows its name")
-	}
 	return nil
 }
 
-// purged reads the ids of all purged mails, which only their subjects know.
+// purged reads the ids of all purged mails, which only their subjects know. What
+// a request to sign in was owed that is forgotten has none.
 func (t *Transfer) purged(ctx context.Context) (map[int64]onboarding.MailID, error) {
 	names := make(map[int64]onboarding.MailID)
-	for after := int64(0); ; {
-		v, err := t.store.run(ctx, t.moves.names, redisdb.Answered, after, movePage)
-		if err != nil {
-			return nil, err
+	for _, log := range []string{"signups", "requests"} {
+		for after, more := "0-0", true; more; more = after != "" {
+			v, err := t.store.run(ctx, t.moves.names, redisdb.Answered, log, after, movePage)
+			if err != nil {
+				return nil, err
+			}
+			r := newReply(v)
+			after = r.text()
+			for r.more() {
+				names[r.int()] = onboarding.MailID(r.text())
+			}
+			if r.err != nil {
+				return nil, r.err
+			}
 		}
-		r := newReply(v)
-		reached := r.int()
-		for r.more() {
-			names[r.int()] = onboarding.MailID(r.text())
-		}
-		if r.err != nil || reached == after {
-			return names, r.err
-		}
-		after = reached
 	}
+	return names, nil
 }
 
 func (r *reply) mail() (transfer.Mail, error) {
@@ -157,7 +125,7 @@ func (r *reply) mail() (transfer.Mail, error) {
 }
 
 // numbers and texts are the fields of a row that are just that. A row has other
-// fields: id, body, doubts, off, code; and ended, which begins anew elsewhere.
+// fields: id, body, doubts, off, charged, code; and ended, which begins anew elsewhere.
 func numbers(m *transfer.Mail) map[string]*int64 {
 	return map[string]*int64{
 		"created": &m.Created, "keeps": &m.Keeps, "gen": &m.Gen, "at": &m.At, "claims": &m.Claims,
@@ -194,6 +162,8 @@ func setField(m *transfer.Mail, name, value string) (err error) {
 		m.Doubt = true
 	case "off":
 		m.CalledOff = true
+	case "charged":
+		m.Charged = true
 	case "code":
 		m.Reply.Code, err = strconv.Atoi(value)
 	case "ended":
@@ -230,28 +200,13 @@ func fields(m transfer.Mail) (flat []any) {
 	if m.CalledOff {
 		flat = append(flat, "off", 1)
 	}
+	if m.Charged {
+		flat = append(flat, "charged", 1)
+	}
 	if m.Reply.Code != 0 {
 		flat = append(flat, "code", m.Reply.Code)
 	}
 	return flat
-}
-
-// PutSignUps implements [transfer.Target].
-func (t *Transfer) PutSignUps(ctx context.Context, signUps []transfer.SignUp) error {
-	for page := range slices.Chunk(signUps, movePage) {
-		var args []any
-		for _, s := range page {
-			key := ""
-			if s.Key != nil {
-				key = hex.EncodeToString(s.Key[:])
-			}
-			args = append(args, s.Number, s.ID, s.First, s.Last, s.Email, string(s.Status), s.Accepted, key, s.KeyUsed)
-		}
-		if err := t.put(ctx, t.moves.putSignUps, args...); err != nil {
-			return fmt.Errorf("put sign-ups: %w", err)
-		}
-	}
-	return nil
 }
 
 // PutMails implements [transfer.Target].
@@ -273,7 +228,7 @@ func (t *Transfer) PutMails(ctx context.Context, mails []transfer.Mail) error {
 
 // appendMail adds a mail to the arguments of a step.
 func appendMail(args []any, m transfer.Mail) ([]any, error) {
-	if _, _, _, err := m.ID.Parse(); err != nil {
+	if _, _, _, err := m.ID.Parse(); err != nil && !m.Nameless() {
 		return nil, err
 	}
 	if !slices.Contains(onboarding.States(), m.State) || m.State == onboarding.Queued || m.State.Held() {

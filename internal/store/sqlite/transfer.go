@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"bellhop/internal/onboarding"
-	"bellhop/internal/signup"
 	"bellhop/internal/store/transfer"
 
 	"zombiezen.com/go/sqlite"
@@ -170,29 +169,6 @@ func (t *Transfer) Keys(ctx context.Context) (keys []transfer.Key, err error) {
 	}, "SELECT name, secret FROM keys ORDER BY name")
 }
 
-const sqlSignUps = `SELECT seq, id, first, last, email, status, accepted, key IS NOT NULL, key, used_at
-	FROM signups LEFT JOIN idempotency ON signup = seq WHERE seq > ? ORDER BY seq LIMIT ?`
-
-// SignUps implements [transfer.Rows].
-func (t *Transfer) SignUps(ctx context.Context, after int64, limit int) (found []transfer.SignUp, err error) {
-	return found, t.list(ctx, func(r *row) error {
-		found = append(found, scanSignUp(r))
-		return nil
-	}, sqlSignUps, after, limit)
-}
-
-func scanSignUp(r *row) transfer.SignUp {
-	s := transfer.SignUp{
-		Number: r.int(), ID: r.text(), First: r.text(), Last: r.text(), Email: r.text(),
-		Status: signup.Status(r.text()), Accepted: r.int(),
-	}
-	keyed, key, used := r.bool(), r.hash(), r.int()
-	if keyed {
-		s.Key, s.KeyUsed = &key, used
-	}
-	return s
-}
-
 // list reads all rows of one statement in one transaction.
 func (t *Transfer) list(ctx context.Context, fn func(*row) error, sql string, args ...any) error {
 	return t.store.read(ctx, func(conn *sqlite.Conn) error {
@@ -219,8 +195,31 @@ func (t *Transfer) Mails(ctx context.Context, after int64, limit int) (found []t
 	attempts, err := t.attempts(ctx, after, found[len(found)-1].Number)
 	for i := range found {
 		found[i].Attempts = attempts[found[i].Number]
+		if found[i].State == onboarding.Purged && err == nil {
+			err = t.unname(ctx, &found[i])
+		}
 	}
 	return found, err
+}
+
+const sqlSubject = "SELECT 1 FROM signups WHERE id = ? UNION ALL SELECT 1 FROM signins WHERE id = ?"
+
+// unname takes the ID of a purged mail whose subject is forgotten.
+func (t *Transfer) unname(ctx context.Context, m *transfer.Mail) error {
+	subject, known := m.ID.Subject(), false
+	err := t.list(ctx, func(*row) error {
+		known = true
+		return nil
+	}, sqlSubject, subject, subject)
+	if !known {
+		m.ID = ""
+	}
+	return err
+}
+
+// placeholder is the id of a mail that has lost its own.
+func placeholder(m transfer.Mail) onboarding.MailID {
+	return onboarding.NewMailID(fmt.Sprint("forgotten-", m.Number), onboarding.SignIn, 1)
 }
 
 // attempts reads those of the mails with numbers above after, up to last.
@@ -255,8 +254,12 @@ func (t *Transfer) Empty(ctx context.Context) error {
 		"DELETE FROM attempts WHERE mail IN (SELECT mail FROM attempts LIMIT ?)",
 		"DELETE FROM mails WHERE seq IN (SELECT seq FROM mails LIMIT ?)",
 		"DELETE FROM idempotency WHERE signup IN (SELECT signup FROM idempotency LIMIT ?)",
+		"DELETE FROM sessions WHERE seq IN (SELECT seq FROM sessions LIMIT ?)",
+		"DELETE FROM signins WHERE seq IN (SELECT seq FROM signins LIMIT ?)",
+		"DELETE FROM charges WHERE seq IN (SELECT seq FROM charges LIMIT ?)",
 		"DELETE FROM signups WHERE seq IN (SELECT seq FROM signups LIMIT ?)",
 		"DELETE FROM keys WHERE name IN (SELECT name FROM keys LIMIT ?)",
+		"DELETE FROM documents WHERE name IN (SELECT name FROM documents LIMIT ?)",
 		"DELETE FROM incarnations WHERE id IN (SELECT id FROM incarnations LIMIT ?)",
 	} {
 		if err := t.store.inSteps(ctx, func(t *tx) (int, error) { return t.empty(sql) }); err != nil {
@@ -312,21 +315,6 @@ func put[T any](ctx context.Context, s *Store, rows []T, add func(*tx, T) error)
 	})
 }
 
-// PutSignUps implements [transfer.Target].
-func (t *Transfer) PutSignUps(ctx context.Context, signUps []transfer.SignUp) error {
-	return put(ctx, t.store, signUps, func(t *tx, s transfer.SignUp) error {
-		_, err := t.exec("INSERT INTO signups (seq, id, first, last, email, status, accepted) VALUES (?, ?, ?, ?, ?, ?, ?)",
-			s.Number, s.ID, s.First, s.Last, s.Email, string(s.Status), s.Accepted)
-		if err == nil && s.Key != nil {
-			_, err = t.exec("INSERT INTO idempotency (signup, key, used_at) VALUES (?, ?, ?)", s.Number, s.Key[:], s.KeyUsed)
-		}
-		if err != nil {
-			return fmt.Errorf("put sign-up number %d: %w", s.Number, err)
-		}
-		return nil
-	})
-}
-
 // PutMails implements [transfer.Target].
 func (t *Transfer) PutMails(ctx context.Context, mails []transfer.Mail) error {
 	return put(ctx, t.store, mails, func(t *tx, m transfer.Mail) error {
@@ -339,6 +327,9 @@ func (t *Transfer) PutMails(ctx context.Context, mails []transfer.Mail) error {
 
 // putMail adds a row that says nothing, and then makes it what it is.
 func (t *tx) putMail(n transfer.Mail) error {
+	if n.Nameless() {
+		n.ID = placeholder(n)
+	}
 	_, purpose, _, err := n.ID.Parse()
 	if err != nil {
 		return err

@@ -63,7 +63,7 @@ func restMoves(tr *trip) {
 func everythingArrives(tr *trip) {
 	f, want := tr.fromHere()
 	report := tr.moves()
-	if report.Already || report.Moved.Mails.Rows != int64(len(want.Rows)) || report.Moved.Keys.Rows != 2 {
+	if report.Already || report.Moved[transfer.KindMails].Rows != int64(len(want.Rows)) || report.Moved[transfer.KindKeys].Rows != 2 {
 		tr.Errorf("the report is %+v, want %d mails and 2 keys", report, len(want.Rows))
 	}
 	tr.visit(tr.to, func(w *world) {

@@ -4,9 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"hash"
-	"iter"
+	"math/bits"
 
 	"bellhop/internal/onboarding"
 )
@@ -14,94 +13,75 @@ import (
 // Kind is one kind of thing that is moved.
 type Kind string
 
-// The kinds, in the order in which they are moved.
+// The kinds.
 const (
-	KindTotals  Kind = "totals"
-	KindKeys    Kind = "shared keys"
-	KindSignUps Kind = "sign-ups"
-	KindMails   Kind = "mails"
+	KindTotals    Kind = "totals"
+	KindKeys      Kind = "shared keys"
+	KindDocuments Kind = "documents"
+	KindSignUps   Kind = "sign-ups"
+	KindRequests  Kind = "requests to sign in"
+	KindMails     Kind = "mails"
+	KindSessions  Kind = "sessions"
+	KindCharges   Kind = "charges to budgets"
 )
 
-// Digest says what a store holds of one kind: how many rows, and the SHA-256
-// of their canonical encoding.
+// Kinds lists the kinds, in the order in which they are moved.
+func Kinds() []Kind {
+	return []Kind{KindTotals, KindKeys, KindDocuments, KindSignUps, KindRequests, KindMails, KindSessions, KindCharges}
+}
+
+// Digest says what a store holds of one kind: how many rows, and a sum over
+// their canonical encoding.
 type Digest struct {
 	Rows int64
-	Sum  [sha256.Size]byte
+	// Sum is the SHA-256 of all rows where these have an order that all stores
+	// agree on, and otherwise the sum of the SHA-256 of each, modulo 2^256. It
+	// is there to notice faults, and not forgery.
+	Sum [sha256.Size]byte
 }
 
 // Digests are those of all kinds.
-type Digests struct {
-	Totals, Keys, SignUps, Mails Digest
-}
+type Digests map[Kind]Digest
 
 // digest reads everything a store holds.
-func digest(ctx context.Context, rows Rows, chunk int, note func(Kind, int64)) (d Digests, err error) {
-	totals, err := rows.Totals(ctx)
-	if err != nil {
-		return d, fmt.Errorf("read totals: %w", err)
+func digest(ctx context.Context, rows Rows, chunk int, note func(Kind, int64)) (Digests, error) {
+	d := make(Digests)
+	totals := func(ctx context.Context) ([]Totals, error) {
+		t, err := rows.Totals(ctx)
+		return []Totals{t}, err
 	}
-	w := newWriter()
-	w.totals(totals)
-	d.Totals = w.digest()
-	keys, err := rows.Keys(ctx)
-	if err != nil {
-		return d, fmt.Errorf("read shared keys: %w", err)
-	}
-	for _, k := range keys {
-		w.key(k)
-	}
-	d.Keys = w.digest()
-	for signUps, err := range signUps(ctx, rows, chunk) {
-		if err != nil {
-			return d, err
+	for _, sum := range []func() error{
+		summing(ctx, d, KindTotals, whole(totals), chunk, note, (*writer).totals),
+		summing(ctx, d, KindKeys, whole(rows.Keys), chunk, note, (*writer).key),
+		summing(ctx, d, KindDocuments, whole(rows.Documents), chunk, note, (*writer).document),
+		summing(ctx, d, KindSignUps, numbered(rows.SignUps, numberOfSignUp), chunk, note, (*writer).signUp),
+		summing(ctx, d, KindRequests, rows.Requests, chunk, note, (*writer).request),
+		summing(ctx, d, KindMails, numbered(rows.Mails, numberOfMail), chunk, note, (*writer).mail),
+		summing(ctx, d, KindSessions, rows.Sessions, chunk, note, (*writer).session),
+		summing(ctx, d, KindCharges, rows.Charges, chunk, note, (*writer).charge),
+	} {
+		if err := sum(); err != nil {
+			return nil, err
 		}
-		for _, s := range signUps {
-			w.signUp(s)
-		}
-		note(KindSignUps, w.rows)
 	}
-	d.SignUps = w.digest()
-	for mails, err := range mails(ctx, rows, chunk) {
-		if err != nil {
-			return d, err
-		}
-		for _, m := range mails {
-			w.mail(m)
-		}
-		note(KindMails, w.rows)
-	}
-	d.Mails = w.digest()
 	return d, nil
 }
 
-// signUps reads all sign-ups, chunk by chunk. An error is the last it yields.
-func signUps(ctx context.Context, rows Rows, chunk int) iter.Seq2[[]SignUp, error] {
-	return chunks("sign-ups", func(after int64) ([]SignUp, error) { return rows.SignUps(ctx, after, chunk) },
-		func(s SignUp) int64 { return s.Number })
-}
-
-// mails reads all mails, chunk by chunk. An error is the last it yields.
-func mails(ctx context.Context, rows Rows, chunk int) iter.Seq2[[]Mail, error] {
-	return chunks("mails", func(after int64) ([]Mail, error) { return rows.Mails(ctx, after, chunk) },
-		func(m Mail) int64 { return m.Number })
-}
-
-func chunks[T any](what string, read func(after int64) ([]T, error), number func(T) int64) iter.Seq2[[]T, error] {
-	return func(yield func([]T, error) bool) {
-		for after := int64(0); ; {
-			rows, err := read(after)
+// summing reads all rows of a kind and notes their digest.
+func summing[T any](ctx context.Context, d Digests, kind Kind, read page[T], chunk int, note func(Kind, int64), write func(*writer, T)) func() error {
+	return func() error {
+		w := newWriter()
+		for rows, err := range chunks(ctx, kind, read, chunk) {
 			if err != nil {
-				yield(nil, fmt.Errorf("read %s: %w", what, err))
-				return
+				return err
 			}
-			if len(rows) == 0 {
-				return
+			for _, row := range rows {
+				write(w, row)
 			}
-			after = number(rows[len(rows)-1])
-			if !yield(rows, nil) {
-				return
-			}
+			note(kind, w.rows)
 		}
+		d[kind] = w.digest()
+		return nil
 	}
 }
 
@@ -111,22 +91,38 @@ type writer struct {
 	hash hash.Hash
 	buf  []byte
 	rows int64
+	sum  [4]uint64 // of the rows without an order
 }
 
 func newWriter() *writer { return &writer{hash: sha256.New()} }
 
-// digest returns the digest of what was written, and begins anew.
+// digest returns the digest of what was written.
 func (w *writer) digest() (d Digest) {
 	d.Rows = w.rows
-	w.hash.Sum(d.Sum[:0])
-	w.hash.Reset()
-	w.rows = 0
+	if w.sum == [4]uint64{} {
+		w.hash.Sum(d.Sum[:0])
+		return d
+	}
+	for i, word := range w.sum {
+		binary.BigEndian.PutUint64(d.Sum[8*i:], word)
+	}
 	return d
 }
 
-// end ends a row.
+// end ends a row of a kind that has an order.
 func (w *writer) end() {
 	w.hash.Write(w.buf)
+	w.buf = w.buf[:0]
+	w.rows++
+}
+
+// add ends a row of a kind that has none.
+func (w *writer) add() {
+	row := sha256.Sum256(w.buf)
+	carry := uint64(0)
+	for i := len(w.sum) - 1; i >= 0; i-- {
+		w.sum[i], carry = bits.Add64(w.sum[i], binary.BigEndian.Uint64(row[8*i:]), carry)
+	}
 	w.buf = w.buf[:0]
 	w.rows++
 }
@@ -149,8 +145,14 @@ func (w *writer) bools(all ...bool) {
 
 func (w *writer) texts(all ...string) {
 	for _, s := range all {
-		w.ints(int64(len(s)))
-		w.buf = append(w.buf, s...)
+		w.bytes([]byte(s))
+	}
+}
+
+func (w *writer) bytes(all ...[]byte) {
+	for _, b := range all {
+		w.ints(int64(len(b)))
+		w.buf = append(w.buf, b...)
 	}
 }
 
@@ -163,7 +165,15 @@ func (w *writer) totals(t Totals) {
 }
 
 func (w *writer) key(k Key) {
-	w.texts(k.Name, string(k.Secret))
+	w.texts(k.Name)
+	w.bytes(k.Secret)
+	w.end()
+}
+
+func (w *writer) document(d Document) {
+	w.texts(d.Name)
+	w.ints(d.Version)
+	w.bytes(d.Value)
 	w.end()
 }
 
@@ -173,10 +183,44 @@ func (w *writer) signUp(s SignUp) {
 	w.ints(s.Accepted)
 	w.bools(s.Key != nil)
 	if s.Key != nil {
-		w.texts(string(s.Key[:]))
+		w.bytes(s.Key[:])
 		w.ints(s.KeyUsed)
 	}
+	w.bytes(s.Fingerprint[:])
+	w.texts(s.Locale, s.Muted, s.Consent)
+	w.bytes(s.Origin[:])
+	w.ints(s.Confirmed)
+	w.redemption(s.Redemption)
 	w.end()
+}
+
+func (w *writer) redemption(r Redemption) {
+	w.ints(r.Used, r.Tries)
+	w.texts(r.By)
+}
+
+func (w *writer) request(r Request) {
+	w.texts(r.ID)
+	w.ints(r.Asked)
+	w.bytes(r.Fingerprint[:])
+	w.texts(string(r.Budget), r.Locale, r.Muted)
+	w.redemption(r.Redemption)
+	w.add()
+}
+
+func (w *writer) session(s Session) {
+	w.texts(s.ID, s.Account, string(s.Kind))
+	w.ints(s.Number)
+	w.bytes(s.Hash[:], s.Before[:])
+	w.ints(s.Rotated, s.Opened, s.Seen, s.Ends, s.Idle)
+	w.add()
+}
+
+func (w *writer) charge(c Charge) {
+	w.bytes(c.Fingerprint[:])
+	w.texts(string(c.Budget))
+	w.ints(c.At)
+	w.add()
 }
 
 // mail leaves out what is only known of a purged mail as long as nobody has
@@ -197,9 +241,9 @@ func (w *writer) body(m Mail) {
 	w.ints(m.Claims)
 	w.texts(string(m.Variant))
 	w.ints(m.Commits, m.Mint, m.MintedAt)
-	w.texts(string(m.BodyHash[:]))
+	w.bytes(m.BodyHash[:])
 	w.ints(m.Copies)
-	w.bools(m.Doubt, m.CalledOff)
+	w.bools(m.Doubt, m.CalledOff, m.Charged)
 	w.ints(m.Counted, m.ExpiresAt, m.DeadSince)
 	w.texts(m.Reason, m.Reply.Phase)
 	w.ints(int64(m.Reply.Code))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 
+	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
 )
@@ -13,7 +14,8 @@ import (
 // Times are unix milliseconds by the clock of the store they come from, unless
 // a comment says otherwise; an optional time is 0 when there is none.
 
-// SignUp is one person.
+// SignUp is one person. The account of an address is the sign-up of status
+// confirmed with its fingerprint: there is no other row of it.
 type SignUp struct {
 	// Number is the sign-up's place in the order of acceptance, from 1.
 	// Numbers grow; some may be missing.
@@ -29,6 +31,31 @@ type SignUp struct {
 	Key *[32]byte
 	// KeyUsed is when Key was used.
 	KeyUsed int64
+	// Fingerprint is that of the address; zero for an erased person, and for one
+	// that an older program stored.
+	Fingerprint address.Fingerprint
+	// Locale is the language that was asked for; "" for the default.
+	Locale string
+	// Muted says why its mails must not be sent; "" for no reason.
+	Muted string
+	// Consent and Origin are the evidence of consent: see [signup.Consent].
+	Consent string
+	Origin  [16]byte
+	// Confirmed is in unix seconds; 0 unless it is an account.
+	Confirmed int64
+	Redemption
+}
+
+// Redemption is what came of the links and codes of a sign-up, or of a request
+// to sign in.
+type Redemption struct {
+	// Used is when one was redeemed; 0 if none was.
+	Used int64
+	// By is the id of the session that it opened, whose redemption may be
+	// repeated; "" for none.
+	By string
+	// Tries is how many codes were tried.
+	Tries int64
 }
 
 // Format hides whom it is about, whatever the verb.
@@ -46,8 +73,10 @@ func (s SignUp) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
 type Mail struct {
 	// Number is the value of the counter of accepted mails that it raised.
 	Number int64
-	ID     onboarding.MailID
-	Lane   onboarding.Lane
+	// ID is empty for a purged mail whose subject is neither a sign-up nor a
+	// request any more: nothing can ask for it again.
+	ID   onboarding.MailID
+	Lane onboarding.Lane
 	// Created is when the mail was created.
 	Created int64
 	// Keeps is how long it makes sense, from creation or replay, in ms.
@@ -83,6 +112,8 @@ type Mail struct {
 	Doubt bool
 	// CalledOff tells that the mail was cancelled.
 	CalledOff bool
+	// Charged tells that it is counted in the budget of its address.
+	Charged bool
 
 	// How it ends.
 
@@ -101,6 +132,9 @@ type Mail struct {
 	// in order. One that is under way or was accepted at once has no row.
 	Attempts []Attempt
 }
+
+// Nameless tells whether the mail has lost its ID, as a purged one may.
+func (m Mail) Nameless() bool { return m.ID == "" && m.State == onboarding.Purged }
 
 // Attempt is one attempt that reached committing and did not simply end
 // accepted.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
 )
 
@@ -22,11 +23,15 @@ func TestDigestCoversEveryField(t *testing.T) {
 		value any
 		write func(*writer, any)
 	}{
-		"Totals":  {&Totals{Arrived: map[onboarding.Lane]int64{onboarding.Urgent: 1}}, func(w *writer, v any) { w.totals(*v.(*Totals)) }},
-		"Key":     {&Key{}, func(w *writer, v any) { w.key(*v.(*Key)) }},
-		"SignUp":  {&SignUp{Key: &key}, func(w *writer, v any) { w.signUp(*v.(*SignUp)) }},
-		"Mail":    {&Mail{}, func(w *writer, v any) { w.mail(*v.(*Mail)) }},
-		"Attempt": {&attempt, func(w *writer, v any) { w.mail(Mail{Attempts: []Attempt{*v.(*Attempt)}}) }},
+		"Totals":   {&Totals{Arrived: map[onboarding.Lane]int64{onboarding.Urgent: 1}}, func(w *writer, v any) { w.totals(*v.(*Totals)) }},
+		"Key":      {&Key{}, func(w *writer, v any) { w.key(*v.(*Key)) }},
+		"Document": {&Document{}, func(w *writer, v any) { w.document(*v.(*Document)) }},
+		"SignUp":   {&SignUp{Key: &key}, func(w *writer, v any) { w.signUp(*v.(*SignUp)) }},
+		"Request":  {&Request{}, func(w *writer, v any) { w.request(*v.(*Request)) }},
+		"Mail":     {&Mail{}, func(w *writer, v any) { w.mail(*v.(*Mail)) }},
+		"Session":  {&Session{}, func(w *writer, v any) { w.session(*v.(*Session)) }},
+		"Charge":   {&Charge{}, func(w *writer, v any) { w.charge(*v.(*Charge)) }},
+		"Attempt":  {&attempt, func(w *writer, v any) { w.mail(Mail{Attempts: []Attempt{*v.(*Attempt)}}) }},
 	} {
 		sum := func() Digest {
 			w := newWriter()
@@ -73,8 +78,12 @@ func eachField(v reflect.Value, path string, fn func(path string, change func() 
 		fn(path, set(!v.Bool()))
 	case v.CanInt():
 		fn(path, set(v.Int()+1))
-	case v.Type() == reflect.TypeFor[[32]byte]():
-		fn(path, set([32]byte{9}))
+	case v.CanUint():
+		fn(path, set(v.Uint()+1))
+	case v.Kind() == reflect.Array: // of bytes: each of them
+		for i := range v.Len() {
+			eachField(v.Index(i), fmt.Sprintf("%s[%d]", path, i), fn)
+		}
 	case v.Type() == reflect.TypeFor[*[32]byte]():
 		fn(path, set(&[32]byte{9}))
 		fn(path, set((*[32]byte)(nil)))
@@ -86,6 +95,33 @@ func eachField(v reflect.Value, path string, fn func(path string, change func() 
 		for _, lane := range onboarding.Lanes() {
 			fn(path, set(map[onboarding.Lane]int64{lane: 2}))
 		}
+	}
+}
+
+// Of kinds without an order every row counts, wherever it is and however often.
+func TestDigestOfKindsWithoutOrder(t *testing.T) {
+	sum := func(charges ...Charge) Digest {
+		w := newWriter()
+		for _, c := range charges {
+			w.charge(c)
+		}
+		return w.digest()
+	}
+	a, b := Charge{At: 1}, Charge{At: 2}
+	if sum(a, b) != sum(b, a) {
+		t.Error("the order counts")
+	}
+	all := map[Digest]bool{sum(): true, sum(a): true, sum(b): true, sum(a, b): true, sum(a, a): true, sum(b, b): true, sum(a, a, b): true}
+	if len(all) != 7 {
+		t.Errorf("seven different sets have %d digests", len(all))
+	}
+	w := newWriter()
+	w.sum = [4]uint64{0, ^uint64(0), ^uint64(0), ^uint64(0)}
+	w.charge(a)
+	row := sum(a)
+	carried, first := w.digest().Sum[7], row.Sum[7]
+	if carried != first+1 {
+		t.Error("nothing is carried from one word to the next")
 	}
 }
 
@@ -128,29 +164,44 @@ func TestDigestOfAPurgedMail(t *testing.T) {
 // Neither secrets nor people's names come into a log or an error.
 func TestNothingPersonalIsPrinted(t *testing.T) {
 	key := Key{Name: "mint", Secret: Secret("hush-hush")}
-	person := SignUp{Number: 7, First: "Florence", Last: "Nightingale", Email: "florence@example.com", Key: &[32]byte{1}}
+	mark := address.Fingerprint{0xfe, 0xed, 0xbe, 0xef}
+	hash := [32]byte{0xfe, 0xed, 0xbe, 0xef}
+	person := SignUp{
+		Number: 7, First: "Florence", Last: "Nightingale", Email: "florence@example.com", Key: &[32]byte{1},
+		Fingerprint: mark, Origin: [16]byte(mark), Muted: "nightingale",
+	}
+	ring := Document{Name: "signing-keys", Version: 1, Value: Secret("hush-hush")}
+	request := Request{ID: "r1", Fingerprint: mark, Muted: "nightingale"}
+	session := Session{ID: "s1", Hash: hash, Before: hash}
+	charge := Charge{Fingerprint: mark, Budget: "sign-up", At: 1}
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
-		for _, v := range []any{key, &key, []Key{key}, key.Secret, person, &person, []SignUp{person}} {
+		for _, v := range []any{
+			key, &key, []Key{key}, key.Secret, person, &person, []SignUp{person}, ring, &ring,
+			request, &request, session, &session, charge, &charge, []any{request, session, charge},
+		} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
 	}
 	fmt.Fprintln(&out, fmt.Errorf("put %v: %w", key, errors.New("no")))
 	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
-		slog.New(h).Info("rows", "key", key, "secret", key.Secret, "person", person, "people", []SignUp{person})
+		slog.New(h).Info("rows", "key", key, "secret", key.Secret, "person", person, "people", []SignUp{person},
+			"ring", ring, "request", request, "session", session, "charge", charge)
 	}
-	encoded, err := json.Marshal([]any{key, person, &person})
+	encoded, err := json.Marshal([]any{key, person, &person, ring, request, session, &session, charge})
 	if err != nil {
 		t.Fatal(err)
 	}
 	out.Write(encoded)
 	said := strings.ToLower(out.String())
-	for _, hidden := range []string{"hush", "68757368", "104 117", "0x68", "aHVzaC", "florence", "nightingale"} {
+	for _, hidden := range []string{"hush", "68757368", "104 117", "0x68", "aHVzaC", "florence", "nightingale", "feed", "254 237", "0xfe"} {
 		if strings.Contains(said, strings.ToLower(hidden)) {
 			t.Errorf("%q can be read in\n%s", hidden, out.String())
 		}
 	}
-	if !strings.Contains(said, "sign-up 7") {
-		t.Errorf("the sign-up's number is not in\n%s", said)
+	for _, shown := range []string{"sign-up 7", "request to sign in r1", "session s1", `budget "sign-up"`, "signing-keys"} {
+		if !strings.Contains(said, shown) {
+			t.Errorf("%s is not in\n%s", shown, said)
+		}
 	}
 }

@@ -34,8 +34,8 @@ type Progress struct {
 type Report struct {
 	// Already tells that the move had been completed before.
 	Already bool
-	// Moved is what the target holds: the same as the source. Zero when
-	// Already is set.
+	// Moved is what the target holds: the same as the source. Nil when Already
+	// is set.
 	Moved Digests
 }
 
@@ -182,15 +182,15 @@ func (m *move) open(ctx context.Context) error {
 // carry copies everything, reads it again at both ends and compares.
 func (m *move) carry(ctx context.Context) (Digests, error) {
 	if err := m.copy(ctx); err != nil {
-		return Digests{}, err
+		return nil, err
 	}
 	sent, err := m.digest(ctx, m.from, "read source")
 	if err != nil {
-		return Digests{}, fmt.Errorf("check %s: %w", m.From, err)
+		return nil, fmt.Errorf("check %s: %w", m.From, err)
 	}
 	got, err := m.digest(ctx, m.to, "read target")
 	if err != nil {
-		return Digests{}, fmt.Errorf("check %s: %w", m.To, err)
+		return nil, fmt.Errorf("check %s: %w", m.To, err)
 	}
 	return got, compare(sent, got)
 }
@@ -203,6 +203,7 @@ func (m *move) noting(step string) func(Kind, int64) {
 	return func(k Kind, rows int64) { m.Progress(Progress{Step: step, Kind: k, Rows: rows}) }
 }
 
+// copy copies everything.
 func (m *move) copy(ctx context.Context) error {
 	totals, err := m.from.Totals(ctx)
 	if err == nil {
@@ -211,53 +212,45 @@ func (m *move) copy(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("copy totals: %w", err)
 	}
-	keys, err := m.from.Keys(ctx)
-	if err == nil {
-		err = m.to.PutKeys(ctx, keys)
-	}
-	if err != nil {
-		return fmt.Errorf("copy shared keys: %w", err)
-	}
-	if err := m.copySignUps(ctx); err != nil {
-		return fmt.Errorf("copy sign-ups: %w", err)
-	}
-	if err := m.copyMails(ctx); err != nil {
-		return fmt.Errorf("copy mails: %w", err)
+	for _, carry := range []func(context.Context) error{
+		copying(m, KindKeys, whole(m.from.Keys), m.to.PutKeys),
+		copying(m, KindDocuments, whole(m.from.Documents), m.to.PutDocuments),
+		copying(m, KindSignUps, numbered(m.from.SignUps, numberOfSignUp), m.to.PutSignUps),
+		copying(m, KindRequests, m.from.Requests, m.to.PutRequests),
+		copying(m, KindMails, numbered(m.from.Mails, numberOfMail), m.putMails),
+		copying(m, KindSessions, m.from.Sessions, m.to.PutSessions),
+		copying(m, KindCharges, m.from.Charges, m.to.PutCharges),
+	} {
+		if err := carry(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (m *move) copySignUps(ctx context.Context) error {
-	done, note := int64(0), m.noting("copy")
-	for chunk, err := range signUps(ctx, m.from, m.Chunk) {
-		if err != nil {
-			return err
+// copying copies all rows of a kind.
+func copying[T any](m *move, kind Kind, read page[T], put func(context.Context, []T) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		done, note := int64(0), m.noting("copy")
+		for rows, err := range chunks(ctx, kind, read, m.Chunk) {
+			if err == nil {
+				err = put(ctx, rows)
+			}
+			if err != nil {
+				return fmt.Errorf("copy %s: %w", kind, err)
+			}
+			done += int64(len(rows))
+			note(kind, done)
 		}
-		if err := m.to.PutSignUps(ctx, chunk); err != nil {
-			return err
-		}
-		done += int64(len(chunk))
-		note(KindSignUps, done)
+		return nil
 	}
-	return nil
 }
 
-func (m *move) copyMails(ctx context.Context) error {
-	done, note := int64(0), m.noting("copy")
-	for chunk, err := range mails(ctx, m.from, m.Chunk) {
-		if err != nil {
-			return err
-		}
-		if err := atRest(chunk); err != nil {
-			return err
-		}
-		if err := m.to.PutMails(ctx, chunk); err != nil {
-			return err
-		}
-		done += int64(len(chunk))
-		note(KindMails, done)
+func (m *move) putMails(ctx context.Context, mails []Mail) error {
+	if err := atRest(mails); err != nil {
+		return err
 	}
-	return nil
+	return m.to.PutMails(ctx, mails)
 }
 
 // atRest fails if a mail is still on its way: it would be nobody's at the
@@ -274,16 +267,10 @@ func atRest(mails []Mail) error {
 // compare names the kinds that differ.
 func compare(sent, got Digests) error {
 	var errs []error
-	for _, kind := range []struct {
-		kind      Kind
-		sent, got Digest
-	}{
-		{KindTotals, sent.Totals, got.Totals}, {KindKeys, sent.Keys, got.Keys},
-		{KindSignUps, sent.SignUps, got.SignUps}, {KindMails, sent.Mails, got.Mails},
-	} {
-		if kind.sent != kind.got {
-			errs = append(errs, fmt.Errorf("%w: %d %s with SHA-256 %x at the source, %d with %x at the target",
-				ErrDiffers, kind.sent.Rows, kind.kind, kind.sent.Sum, kind.got.Rows, kind.got.Sum))
+	for _, kind := range Kinds() {
+		if s, g := sent[kind], got[kind]; s != g {
+			errs = append(errs, fmt.Errorf("%w: %d %s with the sum %x at the source, %d with %x at the target",
+				ErrDiffers, s.Rows, kind, s.Sum, g.Rows, g.Sum))
 		}
 	}
 	return errors.Join(errs...)

@@ -1,8 +1,13 @@
-// Package transfer moves everything a store holds to another store: people,
-// the ledger of their mails, idempotency keys, shared secrets and totals. Both
-// stores are stopped meanwhile. Each store's own package reads and writes the
-// rows; this one decides what may be moved where, in which order, and whether
-// all of it has arrived.
+// Package transfer moves everything a store holds to another store: people and
+// their accounts, sessions and requests to sign in, the ledger of their mails
+// and what was charged to budgets, idempotency keys, shared secrets and
+// documents, and totals. Both stores are stopped meanwhile. Each store's own
+// package reads and writes the rows; this one decides what may be moved where,
+// in which order, and whether all of it has arrived.
+//
+// What is not moved are the limits on how often somebody may ask, which a store
+// may keep for its processes: they begin anew, as they do in a process that is
+// started again.
 //
 // # Never two
 //
@@ -66,12 +71,21 @@ type Rows interface {
 	Totals(ctx context.Context) (Totals, error)
 	// Keys reads all shared secrets, ordered by name.
 	Keys(ctx context.Context) ([]Key, error)
+	// Documents reads all documents, ordered by name.
+	Documents(ctx context.Context) ([]Document, error)
 	// SignUps reads up to limit sign-ups with a number above after, in the
 	// order of their numbers. None means that there are no more.
 	SignUps(ctx context.Context, after int64, limit int) ([]SignUp, error)
 	// Mails reads up to limit mails with a number above after, in the order of
 	// their numbers. None means that there are no more.
 	Mails(ctx context.Context, after int64, limit int) ([]Mail, error)
+	// Requests, Sessions and Charges read up to limit rows from a place on, ""
+	// at first, and return the place to go on from, "" at the end; there may be
+	// no rows before the end. Their order is the store's own: that of time as
+	// far as the store needs it.
+	Requests(ctx context.Context, from string, limit int) (rows []Request, next string, err error)
+	Sessions(ctx context.Context, from string, limit int) (rows []Session, next string, err error)
+	Charges(ctx context.Context, from string, limit int) (rows []Charge, next string, err error)
 }
 
 // Marked is a store that knows where it stands in a move.
@@ -105,11 +119,15 @@ type Target interface {
 	// Empty removes everything but the mark, which must be of stage Filling,
 	// or nothing is removed: [ErrChanged].
 	Empty(ctx context.Context) error
-	// PutTotals, PutKeys, PutSignUps and PutMails add what is not there yet,
-	// in the order of the numbers, sign-ups before mails. They may be durable
-	// later than they return, but not later than the next SetMark does.
+	// These add what is not there yet, in the order of the numbers or in that
+	// in which it was read; sign-ups before mails and sessions. They may be
+	// durable later than they return, but not later than the next SetMark does.
 	PutTotals(ctx context.Context, t Totals) error
 	PutKeys(ctx context.Context, keys []Key) error
+	PutDocuments(ctx context.Context, documents []Document) error
 	PutSignUps(ctx context.Context, signUps []SignUp) error
+	PutRequests(ctx context.Context, requests []Request) error
 	PutMails(ctx context.Context, mails []Mail) error
+	PutSessions(ctx context.Context, sessions []Session) error
+	PutCharges(ctx context.Context, charges []Charge) error
 }

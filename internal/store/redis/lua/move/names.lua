@@ -1,9 +1,10 @@
 -- The ids of purged mails, which only their subjects know any more: number, id,
--- for some sign-ups from just after a number on. The first value is the number
--- to go on from.
-local after, limit = ARGV[2], tonumber(ARGV[3])
-local reply = { tonumber(after) }
-for _, entry in ipairs(call('XRANGE', P .. 'signups', '(' .. after .. '-0', '+', 'COUNT', limit)) do
+-- for some of the subjects in a log, from just after a place on. The first value
+-- is the place to go on from, empty at the end.
+local log, after, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local entries = call('XRANGE', P .. log, '(' .. after, '+', 'COUNT', limit)
+local reply = { #entries == limit and entries[limit][1] or '' }
+for _, entry in ipairs(entries) do
   local id = entry[2][2]
   local flat = call('HGETALL', P .. 'subject:' .. id)
   for i = 1, #flat, 2 do
@@ -13,6 +14,5 @@ for _, entry in ipairs(call('XRANGE', P .. 'signups', '(' .. after .. '-0', '+',
       reply[#reply + 1] = id .. '.' .. step
     end
   end
-  reply[1] = tonumber(string.match(entry[1], '^%d+'))
 end
 return reply

@@ -1,5 +1,6 @@
 -- Adds mails, each as number, id, how many fields, name, value, ..., how many
--- attempts, and seven values for each. Of a purged one only its name is kept.
+-- attempts, and seven values for each. Of a purged one only its name is kept,
+-- if it has any.
 -- Finished ones are kept for their time from now on.
 if not mine('filling', ARGV[2]) then return 'changed' end
 local at = 3
@@ -29,7 +30,7 @@ local function put()
     m[name] = take()
   end
   local subject, step = string.match(id, '^([^.]+)%.(.+)$')
-  call('HSET', P .. 'subject:' .. subject, 'mail:' .. step, m.n)
+  if subject then call('HSET', P .. 'subject:' .. subject, 'mail:' .. step, m.n) end
   if m.state == 'purged' then
     call('HINCRBY', P .. 'counts', 'purged', 1)
     call('SETBIT', P .. 'purged', number, 1)

@@ -1,15 +1,18 @@
+-- Adds sign-ups, each as number, id, when its key was used, and its fields. Those
+-- that are confirmed are the accounts.
 if not mine('filling', ARGV[2]) then return 'changed' end
-for i = 3, #ARGV, 9 do
-  local number, id, key, used = ARGV[i], ARGV[i + 1], ARGV[i + 7], ARGV[i + 8]
-  local subject = P .. 'subject:' .. id
-  for j, name in ipairs({ 'first', 'last', 'email', 'status', 'accepted', 'key' }) do
-    if ARGV[i + 1 + j] ~= '' then call('HSET', subject, name, ARGV[i + 1 + j]) end
-  end
+for i = 3, #ARGV, 3 + #SIGN_UP do
+  local number, id, used = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local s = put_fields(P .. 'subject:' .. id, SIGN_UP, i + 3)
   call('XADD', P .. 'signups', number .. '-0', 'id', id)
   call('HSET', P .. 'counts', 'signups', number)
-  if key ~= '' then
-    call('SET', P .. 'key:' .. key, used .. ' ' .. id)
-    call('XADD', P .. 'uses', '*', 'key', key, 'at', used)
+  if s.key then
+    call('SET', P .. 'key:' .. s.key, used .. ' ' .. id)
+    call('XADD', P .. 'uses', '*', 'key', s.key, 'at', used)
+  end
+  if s.fingerprint then
+    call('ZADD', P .. 'of:' .. s.fingerprint, number, id)
+    if s.status == 'confirmed' then call('SET', P .. 'account:' .. s.fingerprint, id) end
   end
 end
 return 'ok'

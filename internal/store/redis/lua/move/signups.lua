@@ -1,13 +1,15 @@
--- Sign-ups from just after a number on. A key is theirs as long as it is known
--- and was not used by another one since.
+-- Sign-ups from just after a number on: number, id, their fields, and when their
+-- key was used. A key is theirs as long as it is known and was not used by
+-- another one since.
 local after, limit = ARGV[2], tonumber(ARGV[3])
 local reply = {}
 for _, entry in ipairs(call('XRANGE', P .. 'signups', '(' .. after .. '-0', '+', 'COUNT', limit)) do
   local id = entry[2][2]
-  local s = call('HMGET', P .. 'subject:' .. id, 'first', 'last', 'email', 'status', 'accepted', 'key')
-  local used, of = string.match(s[6] and call('GET', P .. 'key:' .. s[6]) or '', '^(%d+) (.+)$')
-  if of ~= id then s[6], used = '', '' end
-  reply[#reply + 1] = { tonumber(string.match(entry[1], '^%d+')), id,
-    s[1] or '', s[2] or '', s[3] or '', s[4] or '', s[5] or '', s[6], used }
+  local s = call('HMGET', P .. 'subject:' .. id, unpack(SIGN_UP))
+  for i = 1, #SIGN_UP do s[i] = s[i] or '' end
+  local key = s[#SIGN_UP]
+  local used, of = string.match(key ~= '' and call('GET', P .. 'key:' .. key) or '', '^(%d+) (.+)$')
+  if of ~= id then s[#SIGN_UP], used = '', '' end
+  reply[#reply + 1] = { tonumber(string.match(entry[1], '^%d+')), id, used, unpack(s) }
 end
 return reply
