@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -57,7 +58,7 @@ func (s *Sender) handle(ctx context.Context, lane Lane, d queue.Delivery, probe 
 		crashpoint.Here(crashpoint.Claimed)
 		s.send(ctx, lane, d, held, probe)
 	default:
-		s.deps.Log.Info("mail ended unsent", "mail", m.ref.Mail, "state", held.State)
+		s.logUnsent(ctx, held)
 	}
 	crashpoint.Here(crashpoint.Recorded)
 	s.settled(lane, d.Complete(context.WithoutCancel(ctx)))
@@ -289,6 +290,16 @@ func (s *Sender) logResult(h Held, r Result, state State, err error) {
 	}
 	log("attempt ended", "mail", h.Claim.Mail, "outcome", r.To, "state", state, "copy", h.Copy,
 		"phase", r.Reply.Phase, "code", r.Reply.Code, "reason", r.Reason, "again_in", r.After, "error", err)
+}
+
+// logUnsent says that a mail was ended at its claim. That nobody is to get it is
+// as it should be, and anybody can have it said as often as they like.
+func (s *Sender) logUnsent(ctx context.Context, h Held) {
+	level := slog.LevelInfo
+	if h.State == Suppressed || h.State == Cancelled {
+		level = slog.LevelDebug
+	}
+	s.deps.Log.Log(ctx, level, "mail ended unsent", "mail", h.Claim.Mail, "state", h.State)
 }
 
 // observe tells the circuit and the measurements how an attempt ended.

@@ -45,15 +45,20 @@ func (l Links) Link(id MailID, mint int) (string, error) {
 	if !ok {
 		return l.publicURL + "/", nil
 	}
-	token, err := uuid.Parse(subject)
-	if err != nil {
-		return "", fmt.Errorf("mail id: want a UUID as its subject: %w", err)
+	who, err := uuid.Parse(subject)
+	if err != nil || who.String() != subject {
+		return "", errors.New("mail id: want a UUID as its subject")
 	}
-	raw := append(make([]byte, 0, len(token)+2*binary.MaxVarintLen32+linkMAC), token[:]...)
+	return l.publicURL + path + l.token(who, purpose, step, mint), nil
+}
+
+// token is what a link ends with.
+func (l Links) token(subject uuid.UUID, p Purpose, step, mint int) string {
+	raw := append(make([]byte, 0, len(subject)+2*binary.MaxVarintLen32+linkMAC), subject[:]...)
 	raw = binary.AppendUvarint(raw, uint64(step))
 	raw = binary.AppendUvarint(raw, uint64(mint))
-	raw = append(raw, l.mac(string(purpose), id, mint)[:linkMAC]...)
-	return l.publicURL + path + base64.RawURLEncoding.EncodeToString(raw), nil
+	raw = append(raw, l.mac(string(p), NewMailID(subject.String(), p, step), mint)[:linkMAC]...)
+	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
 // linkPaths is where the links of a purpose lead, if they lead anywhere.
@@ -88,7 +93,7 @@ func (l Links) Open(p Purpose, token string) (id MailID, mint int, err error) {
 	if len(token) > maxToken {
 		return "", 0, ErrLink
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || len(raw) < len(uuid.UUID{})+2+linkMAC {
 		return "", 0, ErrLink
 	}
@@ -98,14 +103,14 @@ func (l Links) Open(p Purpose, token string) (id MailID, mint int, err error) {
 		return "", 0, ErrLink
 	}
 	number, m := binary.Uvarint(rest[n:])
-	if m <= 0 || number == 0 || number > math.MaxInt32 || n+m != len(rest) {
+	if m <= 0 || number == 0 || number > math.MaxInt32 {
 		return "", 0, ErrLink
 	}
-	id, mint = NewMailID(subject.String(), p, int(step)), int(number)
-	if !hmac.Equal(l.mac(string(p), id, mint)[:linkMAC], raw[len(raw)-linkMAC:]) {
+	made := l.token(subject, p, int(step), int(number))
+	if !hmac.Equal([]byte(made), []byte(token)) { // there is one way only to write it
 		return "", 0, ErrLink
 	}
-	return id, mint, nil
+	return NewMailID(subject.String(), p, int(step)), int(number), nil
 }
 
 // Code is the six digits that a mint of a mail carries, for people who read the

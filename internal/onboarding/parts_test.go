@@ -44,31 +44,44 @@ func TestMessagesRoundTrip(t *testing.T) {
 	}
 }
 
-// Design rule: a link is derived, so the same mint gives the same link, and
-// another mint, mail or key another one.
-func TestLinksAreDerived(t *testing.T) {
-	key, id := []byte("0123456789abcdef0123456789abcdef"), NewMailID(subject, SignUp, 1)
-	link := func(key []byte, id MailID, mint int) string {
-		t.Helper()
-		l, err := NewLinks("https://example.com/", key).Link(id, mint)
-		if err != nil {
-			t.Fatal(err)
+// Which mail is sent for what.
+func TestChooseVariant(t *testing.T) {
+	for _, test := range []struct {
+		purpose    Purpose
+		registered bool
+		want       Variant
+		lane       Lane
+		code       bool
+		copies     int
+		expiry     time.Duration
+	}{
+		{SignUp, false, Confirm, Urgent, true, 2, time.Hour},
+		{SignUp, true, AlreadyRegistered, Urgent, false, 2, time.Hour},
+		{SignIn, true, SignInLink, Urgent, true, 2, time.Minute},
+		{SignIn, false, SignInLink, Urgent, true, 2, time.Minute},
+		{Welcome, true, Welcomed, Bulk, false, 0, time.Hour},
+		{Welcome, false, Welcomed, Bulk, false, 0, time.Hour},
+	} {
+		got, err := ChooseVariant(test.purpose, test.registered)
+		if err != nil || got != test.want || got.HasCode() != test.code {
+			t.Errorf("%s, registered %t: %q with a code: %t, %v", test.purpose, test.registered, got, got.HasCode(), err)
 		}
-		return l
-	}
-	first := link(key, id, 1)
-	if !strings.HasPrefix(first, "https://example.com/confirm/") || first != link(key, id, 1) {
-		t.Errorf("link %q", first)
-	}
-	seen := map[string]bool{first: true}
-	for _, other := range []string{link(key, id, 2), link(key, NewMailID(subject, SignUp, 2), 1), link([]byte("another"), id, 1)} {
-		if seen[other] {
-			t.Errorf("two links are the same: %q", other)
+		if lane := test.purpose.Lane(); lane != test.lane {
+			t.Errorf("%s travels in %s", test.purpose, lane)
 		}
-		seen[other] = true
+		policy := Policy{MaxCopies: 2, Expiry: time.Hour, SignInExpiry: time.Minute}
+		if n := policy.CopiesOf(got); n != test.copies {
+			t.Errorf("%d copies of %s, want %d", n, got, test.copies)
+		}
+		if d := policy.ExpiryOf(test.purpose); d != test.expiry {
+			t.Errorf("a mail for %s makes sense for %v, want %v", test.purpose, d, test.expiry)
+		}
 	}
-	if _, err := NewLinks("https://example.com", key).Link("x.sign-up.1", 1); err == nil {
-		t.Error("a link for a subject that is no UUID")
+	if v, err := ChooseVariant("series", false); err == nil {
+		t.Errorf("%q for a purpose that nobody knows", v)
+	}
+	if n := (Policy{MaxCopies: 2}).CopiesOf("series"); n != 0 {
+		t.Errorf("%d copies of a mail that nobody knows", n)
 	}
 }
 
