@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -38,12 +39,12 @@ func request(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func parseOrder(ts *testscript.TestScript, args []string) *order {
-	const usage = "usage: http METHOD URL [-H 'Name: value']... [-d BODY | -f name=value... | -F name=value...] [-pad N] [-jar]"
+	const usage = "usage: http METHOD URL [-H 'Name: value']... [-d BODY | -j name=value... | -f name=value... | -F name=value...] [-pad N] [-jar]"
 	if len(args) < 2 {
 		ts.Fatalf(usage)
 	}
 	o := &order{method: args[0], url: args[1], header: http.Header{}}
-	var form, parts []string
+	var object, form, parts []string
 	for args = args[2:]; len(args) > 0; args = args[1:] {
 		if args[0] == "-jar" {
 			o.browser = true
@@ -64,6 +65,8 @@ func parseOrder(ts *testscript.TestScript, args []string) *order {
 			n, err := strconv.Atoi(value)
 			ts.Check(err)
 			o.pad = n
+		case "-j":
+			object = append(object, value)
 		case "-f":
 			form = append(form, value)
 		case "-F":
@@ -73,8 +76,25 @@ func parseOrder(ts *testscript.TestScript, args []string) *order {
 		}
 		args = args[1:]
 	}
+	o.fillJSON(ts, object)
 	o.fill(ts, form, parts)
 	return o
+}
+
+// fillJSON makes a body of strings.
+func (o *order) fillJSON(ts *testscript.TestScript, object []string) {
+	if len(object) == 0 {
+		return
+	}
+	values := map[string]string{}
+	for _, field := range object {
+		name, value, _ := strings.Cut(field, "=")
+		values[name] = value
+	}
+	body, err := json.Marshal(values)
+	ts.Check(err)
+	o.body = string(body)
+	o.header.Set("Content-Type", "application/json")
 }
 
 // fill makes the body of a form.

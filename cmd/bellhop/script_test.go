@@ -54,11 +54,14 @@ func TestMain(m *testing.M) {
 //	end [-name N] [SIGNAL | none]
 //		sends the signal (TERM), or none, waits for its end, and has its output for
 //		stdout and stderr. It must exit with 0, or with ! with something else.
-//	http METHOD URL [-H 'Name: value']... [-d BODY | -f name=value... | -F name=value...] [-pad N] [-jar]
+//	http METHOD URL [-H 'Name: value']... [-d BODY | -j name=value... | -f name=value... | -F name=value...] [-pad N] [-jar]
 //		makes a request and has the whole answer for stdout: status line, headers,
-//		body. -f makes a form, -F a multipart form; -pad adds N spaces at the end;
+//		body. -j makes a JSON object, -f a form, -F a multipart form; -pad adds N spaces at the end;
 //		-jar is a browser: it keeps cookies and asks for HTML. Redirects are not
 //		followed. With ! nothing must answer.
+//	submit URL ACTION [-f name=value]...
+//		does what a browser does: gets the page, fills in the form on it whose action
+//		matches, sends it with all its fields, and has the answer for stdout as http has.
 //	capture NAME PATTERN
 //		sets $NAME to what the parentheses of the pattern find in what one of these
 //		commands had last for stdout.
@@ -100,6 +103,7 @@ func TestScripts(t *testing.T) {
 			"says":       says,
 			"end":        end,
 			"http":       request,
+			"submit":     submit,
 			"capture":    capture,
 			"eventually": eventually,
 			"await":      await,

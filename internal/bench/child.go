@@ -181,6 +181,9 @@ func closedPort() (string, error) {
 // startWithin is how long a server may take to be ready.
 const startWithin = 5 * time.Minute
 
+// wide is a limit that is counted against, as always, and never reached.
+const wide = "1000000/1s"
+
 // startServe starts "bellhop serve", with settings of the form NAME=value, and
 // waits until it is ready.
 func startServe(ctx context.Context, o Options, dir, smtp string, settings ...string) (*process, error) {
@@ -190,7 +193,7 @@ func startServe(ctx context.Context, o Options, dir, smtp string, settings ...st
 	}
 	p := &process{address: address}
 	p.cmd = exec.CommandContext(ctx, o.Program, "serve", "--listen", address, "--data-dir", dir, "--smtp", smtp)
-	p.cmd.Env = append(append(withoutSettings(os.Environ()), "BELLHOP_DRAIN_TIMEOUT=1s"), settings...)
+	p.cmd.Env = append(append(withoutSettings(os.Environ()), "BELLHOP_DRAIN_TIMEOUT=1s", "BELLHOP_LIMIT_IP="+wide, "BELLHOP_LIMIT_TOTAL="+wide), settings...)
 	log, err := os.Create(dir + ".log")
 	if err != nil {
 		return nil, err

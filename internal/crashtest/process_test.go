@@ -60,13 +60,17 @@ func (r *rig) start(env ...string) *process {
 	return p
 }
 
+// wide is a limit that is counted against, as always, and never reached.
+const wide = "1000000/1s"
+
 // launch is start for other goroutines than the test's, and for some of the
 // roles.
 func (r *rig) launch(env []string, roles string) (*process, error) {
 	p := &process{rig: r, gone: make(chan struct{})}
 	command := slices.Concat(r.wrap, []string{r.binary, "serve", "--roles", roles}, r.store, []string{
 		"--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--public-url", "http://bellhop.test", "--smtp", r.sink.URL(),
-		"--unknown-pause", "50ms", "--mail-retry", "50ms", "--drain-timeout", "30s"})
+		"--unknown-pause", "50ms", "--mail-retry", "50ms", "--drain-timeout", "30s",
+		"--limit-ip", wide, "--limit-total", wide})
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
