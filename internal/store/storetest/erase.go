@@ -14,6 +14,13 @@ var eraseTests = []test{
 	{name: "NothingCanBeReplayedAfterwards", run: eraseForbidsReplay},
 	{name: "TheIdempotencyKeyIsForgotten", run: eraseForgetsKey},
 	{name: "TwiceIsHarmlessAndAStrangerIsNotFound", run: eraseTwice},
+	{name: "B7_7_AHeldMailIsNotCommittedAfterwards", run: eraseHeld},
+	{name: "AnAccountInEveryStateOfItsMails", run: eraseAccountInEveryState},
+	{name: "AnAccountsSessionsAreGone", run: eraseSessions},
+	{name: "AnAccountTakesAllOfItsAddressAlong", run: eraseAddress},
+	{name: "TheAddressIsFreeAgain", run: eraseFreesAddress},
+	{name: "ASignUpThatIsNoAccountTakesNothingAlong", run: eraseSignUpOnly},
+	{name: "AnErasedAccountIsOnDiskWhenItReturns", run: eraseDurable},
 }
 
 func (w *world) erase(id onboarding.MailID) {
@@ -104,4 +111,113 @@ func eraseTwice(w *world) {
 	w.reopen()
 	_, err := w.Store.Person(w.ctx, id.Subject())
 	w.wantErr(err, signup.ErrNotFound)
+}
+
+func eraseHeld(w *world) {
+	h := w.claim(w.accept())
+	w.erase(h.Claim.Mail)
+	w.wantErr(w.Store.Committing(w.ctx, h.Claim, rendered(h)), onboarding.ErrRefused)
+	w.isIn(h.Claim.Mail, onboarding.Cancelled)
+}
+
+// activeStates are those of mails that an erasure calls off.
+func activeStates() []onboarding.State {
+	return []onboarding.State{onboarding.Due, onboarding.Queued, onboarding.Sending, onboarding.Committing, onboarding.Unknown}
+}
+
+func eraseAccountInEveryState(w *world) {
+	for _, state := range activeStates() {
+		who := w.someone()
+		account, signIn := w.account(who), w.ask(who)
+		signUp := w.stored(w.ofOlderProgram(who)) // is not known to be this address's
+		held := w.bring(signIn, state)
+		w.must(w.Store.Erase(w.ctx, account.ID))
+		w.isIn(signUp, onboarding.Due)
+		for _, id := range []onboarding.MailID{signIn, onboarding.NewMailID(account.ID, onboarding.Welcome, 1)} {
+			want := onboarding.Cancelled
+			if id == signIn && state == onboarding.Committing {
+				want = onboarding.Committing
+			}
+			w.isIn(id, want)
+			for gen := range int64(5) {
+				w.refusesClaim(onboarding.Ref{Mail: id, Gen: gen})
+			}
+		}
+		w.wantErr(w.Store.Committing(w.ctx, held, onboarding.Rendered{Mint: 1}), onboarding.ErrRefused)
+		w.wantErr(w.Store.Check(w.ctx, held), onboarding.ErrRefused)
+		if state == onboarding.Committing {
+			equal(w, "how it ends", w.record(held, to(onboarding.Due)), onboarding.Cancelled)
+		}
+	}
+}
+
+func eraseSessions(w *world) {
+	account, first := w.session(signup.API)
+	second := w.another(account)
+	_, bystander := w.session(signup.Browser)
+	w.must(w.Store.Erase(w.ctx, account.ID))
+	w.noSession(first.ID)
+	w.noSession(second.ID)
+	equal(w, "sessions", len(w.sessions(account.ID)), 0)
+	w.theSession(bystander.ID)
+}
+
+func eraseAddress(w *world) {
+	who, first, second := w.rivals()
+	account := w.redeem(w.redemption(first, who)).Account
+	r := w.redemption(second, who)
+	w.redeem(r)
+	third, asked := w.acceptFor(who), w.ask(who)
+	w.must(w.Store.Erase(w.ctx, account.ID))
+	for _, id := range []string{account.ID, second.Claim.Mail.Subject(), third.Subject()} {
+		_, err := w.Store.Person(w.ctx, id)
+		w.wantErr(err, signup.ErrNotFound)
+	}
+	w.noSession(r.Session.ID)
+	w.isIn(third, onboarding.Cancelled)
+	w.isIn(asked, onboarding.Cancelled)
+	w.noMint(second.Claim.Mail)
+	w.redeemFails(w.redemption(second, who), signup.ErrLinkDead)
+	w.redeemFails(r, signup.ErrLinkDead)
+	equal(w, "people", len(w.peopleOf(who)), 0)
+}
+
+func eraseFreesAddress(w *world) {
+	who := w.someone()
+	former := w.account(who)
+	w.must(w.Store.Erase(w.ctx, former.ID))
+	w.Advance(resendAfter)
+	account := w.account(who)
+	equal(w, "is the former one", account.ID == former.ID, false)
+	sameIDs(w, "people", w.peopleOf(who), []string{account.ID})
+	w.must(w.Store.Erase(w.ctx, former.ID)) // once more
+	samePerson(w, "the account", w.person(account.ID), account)
+}
+
+func eraseSignUpOnly(w *world) {
+	who, first, second := w.rivals()
+	r := w.redemption(first, who)
+	account := w.redeem(r).Account
+	elsewhere := w.redemption(second, who)
+	w.redeem(elsewhere)
+	asked := w.ask(who)
+	w.erase(second.Claim.Mail)
+	samePerson(w, "the account", w.person(account.ID), account)
+	w.theSession(r.Session.ID)
+	w.theSession(elsewhere.Session.ID)
+	w.isIn(asked, onboarding.Due)
+}
+
+func eraseDurable(w *world) {
+	who := w.someone()
+	account := w.account(who)
+	asked := w.ask(who)
+	w.must(w.Store.Erase(w.ctx, account.ID))
+	w.reopen()
+	_, err := w.Store.Person(w.ctx, account.ID)
+	w.wantErr(err, signup.ErrNotFound)
+	equal(w, "people", len(w.peopleOf(who)), 0)
+	equal(w, "sessions", len(w.sessions(account.ID)), 0)
+	w.isIn(asked, onboarding.Cancelled)
+	w.isIn(onboarding.NewMailID(account.ID, onboarding.Welcome, 1), onboarding.Cancelled)
 }

@@ -26,10 +26,9 @@ import (
 type Store interface {
 	signup.Store
 	onboarding.Ledger
-	// Erase takes everything personal of a sign-up out of the store and calls
-	// off its mails, in one durable step. Erasing twice is harmless;
-	// [signup.ErrNotFound] if the sign-up was never there.
-	Erase(ctx context.Context, id string) error
+	// Document and SetDocument are [token.Documents].
+	Document(ctx context.Context, name string) (value []byte, version int64, err error)
+	SetDocument(ctx context.Context, name string, value []byte, version int64) (set bool, err error)
 	// SharedKey returns the secret of a name: the first caller's fresh bytes,
 	// durable before anyone gets them.
 	SharedKey(ctx context.Context, name string, fresh []byte) ([]byte, error)
@@ -88,8 +87,23 @@ func Run(t *testing.T, f Features, open Open) {
 		{"Retention", retentionTests},
 		{"Presence", presenceTests},
 		{"Operator", operatorTests},
-		{"Erase", eraseTests},
 		{"Audit", auditTests},
+		{"People", peopleTests},
+		{"Progress", progressTests},
+		{"Resend", resendTests},
+		{"Ask", askTests},
+		{"Variant", variantTests},
+		{"Budget", budgetTests},
+		{"Mint", mintTests},
+		{"Try", tryTests},
+		{"Redeem", redeemTests},
+		{"History", historyTests},
+		{"Session", sessionTests},
+		{"Rotate", rotateTests},
+		{"Erase", eraseTests},
+		{"Export", exportTests},
+		{"Purge", purgeTests},
+		{"Document", documentTests},
 	} {
 		t.Run(topic.name, func(t *testing.T) {
 			for _, test := range topic.tests {
@@ -196,7 +210,7 @@ func (w *world) acceptance() signup.Acceptance {
 	to, err := address.Parse(fmt.Sprintf("person%d@example.com", w.people))
 	w.must(err)
 	p := signup.Person{ID: uuid.NewString(), First: fmt.Sprintf("First%d", w.people), Last: "Last", Address: to}
-	return signup.Acceptance{Person: p, Mails: []onboarding.Owed{owed(p.ID, onboarding.SignUp, 1)}}
+	return signup.Acceptance{Person: p, Fingerprint: to.Fingerprint(secret), Mails: []onboarding.Owed{owed(p.ID, onboarding.SignUp, 1)}}
 }
 
 func owed(subject string, p onboarding.Purpose, step int) onboarding.Owed {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type filled struct {
 	queued           onboarding.Ref    // as its message has it
 	secret           []byte            // "mint"
 	all              []onboarding.MailID
+	citizens
 }
 
 // fill brings a store to where every state and every column is in use.
@@ -38,11 +40,12 @@ func fill(w *world) (f filled) {
 	w.fillEnds()
 	f.erased = w.fillErased()
 	w.fillBulk()
+	f.citizens = w.fillAccounts()
 	f.queued = w.ref(w.accept())
 	w.must(w.Store.Relayed(w.ctx, []onboarding.Ref{f.queued}))
 	w.Advance(30 * time.Second)
 	for _, state := range onboarding.States() {
-		if state != onboarding.Suppressed { // nothing is yet
+		if state != onboarding.Suppressed { // fillAccounts has some
 			w.in(state)
 		}
 	}
@@ -133,6 +136,11 @@ type sight struct {
 	Missing []string
 	People  []signup.Person
 	Report  onboarding.Report
+
+	Dossiers  map[string]signup.Dossier // of everybody who has signed up
+	Progress  map[string]signup.Progress
+	Mints     map[onboarding.MailID]signup.Mint
+	Documents map[string]string
 }
 
 // see looks at everything. Of a purged mail there is no more to see than that.
@@ -167,7 +175,36 @@ func (w *world) see() (s sight) {
 	}
 	s.Report, err = onboarding.Verify(w.ctx, w.Store, w.policy)
 	w.must(err)
+	w.seeAccounts(&s)
 	return s
+}
+
+// seeAccounts looks at everything that accounts add.
+func (w *world) seeAccounts(s *sight) {
+	w.Helper()
+	s.Dossiers, s.Progress = map[string]signup.Dossier{}, map[string]signup.Progress{}
+	s.Mints, s.Documents = map[onboarding.MailID]signup.Mint{}, map[string]string{}
+	for _, p := range s.People {
+		s.Dossiers[p.ID] = w.wholeDossier(p.ID)
+	}
+	for _, row := range s.Rows {
+		subject := row.ID.Subject()
+		if progress, err := w.Store.Progress(w.ctx, subject); err == nil {
+			s.Progress[subject] = progress
+		} else {
+			w.wantErr(err, signup.ErrNotFound)
+		}
+		if mint, err := w.Store.Mint(w.ctx, row.ID); err == nil {
+			s.Mints[row.ID] = mint
+		} else {
+			w.wantErr(err, signup.ErrLinkDead)
+		}
+	}
+	for _, name := range []string{"signing-keys", "empty", "none"} {
+		value, version, err := w.Store.Document(w.ctx, name)
+		w.must(err)
+		s.Documents[name] = fmt.Sprint(version, value)
+	}
 }
 
 // same compares what is seen with what should be.

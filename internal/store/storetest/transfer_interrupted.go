@@ -74,6 +74,22 @@ func (t *fusedTarget) PutMails(ctx context.Context, mails []transfer.Mail) error
 	return t.burn(func() error { return t.Target.PutMails(ctx, mails) })
 }
 
+func (t *fusedTarget) PutDocuments(ctx context.Context, documents []transfer.Document) error {
+	return t.burn(func() error { return t.Target.PutDocuments(ctx, documents) })
+}
+
+func (t *fusedTarget) PutRequests(ctx context.Context, requests []transfer.Request) error {
+	return t.burn(func() error { return t.Target.PutRequests(ctx, requests) })
+}
+
+func (t *fusedTarget) PutSessions(ctx context.Context, sessions []transfer.Session) error {
+	return t.burn(func() error { return t.Target.PutSessions(ctx, sessions) })
+}
+
+func (t *fusedTarget) PutCharges(ctx context.Context, charges []transfer.Charge) error {
+	return t.burn(func() error { return t.Target.PutCharges(ctx, charges) })
+}
+
 // moveFused runs a move that is cut off at its n-th write. It tells whether the
 // move came to its end before.
 func (tr *trip) moveFused(n int, after bool) (done bool) {

@@ -90,6 +90,9 @@ func targetWorksOn(tr *trip) {
 		for _, ref := range w.relay() {
 			h, err := w.Store.Claim(w.ctx, w.newClaim(ref, me))
 			w.must(err)
+			if h.State == onboarding.Suppressed {
+				continue
+			}
 			w.must(w.Store.Committing(w.ctx, h.Claim, rendered(h)))
 			w.record(h.Claim, to(onboarding.Sent))
 		}
@@ -206,6 +209,9 @@ func purgedAfterMove(tr *trip) {
 	tr.visit(tr.to, func(w *world) {
 		w.same(w.see(), want)
 		for _, id := range f.all {
+			if purposeOf(id) == onboarding.SignIn {
+				continue // of a request that is forgotten nothing stays
+			}
 			a := w.acceptance()
 			a.Mails = []onboarding.Owed{{ID: id, Expiry: time.Hour}}
 			if _, _, err := w.Store.Accept(w.ctx, a); err == nil {

@@ -221,6 +221,10 @@ func differs(tr *trip) {
 		{key: func(k *transfer.Key) { k.Secret = append(transfer.Secret{1}, k.Secret...) }},
 		{signUp: func(s *transfer.SignUp) { s.Last += "x" }},
 		{mail: func(m *transfer.Mail) { m.Reason += "x" }},
+		{document: func(d *transfer.Document) { d.Version++ }},
+		{request: func(r *transfer.Request) { r.Tries++ }},
+		{session: func(s *transfer.Session) { s.Hash[31] ^= 1 }},
+		{charge: func(c *transfer.Charge) { c.At++ }},
 	} {
 		tr.notMoved(tr.from, tr.to, want.Books.Accepted, func(e *ends) {
 			f.Target = e.to
@@ -234,10 +238,14 @@ func differs(tr *trip) {
 // forger changes something in one row of each call.
 type forger struct {
 	transfer.Target
-	totals func(*transfer.Totals)
-	key    func(*transfer.Key)
-	signUp func(*transfer.SignUp)
-	mail   func(*transfer.Mail)
+	totals   func(*transfer.Totals)
+	key      func(*transfer.Key)
+	document func(*transfer.Document)
+	signUp   func(*transfer.SignUp)
+	request  func(*transfer.Request)
+	mail     func(*transfer.Mail)
+	session  func(*transfer.Session)
+	charge   func(*transfer.Charge)
 }
 
 func (f *forger) PutTotals(ctx context.Context, t transfer.Totals) error {
@@ -266,6 +274,34 @@ func (f *forger) PutMails(ctx context.Context, mails []transfer.Mail) error {
 		f.mail(&mails[i])
 	}
 	return f.Target.PutMails(ctx, mails)
+}
+
+func (f *forger) PutDocuments(ctx context.Context, documents []transfer.Document) error {
+	if f.document != nil {
+		f.document(&documents[0])
+	}
+	return f.Target.PutDocuments(ctx, documents)
+}
+
+func (f *forger) PutRequests(ctx context.Context, requests []transfer.Request) error {
+	if f.request != nil {
+		f.request(&requests[0])
+	}
+	return f.Target.PutRequests(ctx, requests)
+}
+
+func (f *forger) PutSessions(ctx context.Context, sessions []transfer.Session) error {
+	if f.session != nil {
+		f.session(&sessions[0])
+	}
+	return f.Target.PutSessions(ctx, sessions)
+}
+
+func (f *forger) PutCharges(ctx context.Context, charges []transfer.Charge) error {
+	if f.charge != nil {
+		f.charge(&charges[0])
+	}
+	return f.Target.PutCharges(ctx, charges)
 }
 
 func notBeingMoved(tr *trip) {
