@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
 )
@@ -90,6 +91,65 @@ func TestAcceptWithoutKey(t *testing.T) {
 	}
 }
 
+// B1.5, B5.6: a form that was caught, or one too many for its address, is
+// stored like any other; only its mails are not to be sent.
+func TestB5_6_CaughtFormsAreStoredMuted(t *testing.T) {
+	evidence := signup.Consent{Text: "2026-11", Origin: [16]byte{1}}
+	for _, test := range []struct {
+		name    string
+		caught  string
+		over    bool
+		muted   bool
+		counted int
+	}{
+		{"like any other", "", false, false, 1},
+		{"a robot", "honeypot", false, true, 0},
+		{"one too many", "", true, true, 1},
+		{"a robot, one too many", "honeypot", true, true, 0}, // it cannot use up what a person may do
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := new(recorder)
+			counted, told := 0, 0
+			service := over(store, func(s *signup.Settings) {
+				s.AddressLimit = func(_ context.Context, f address.Fingerprint) bool {
+					if f != fingerprint(t, "ada@example.com") {
+						t.Error("another address was counted")
+					}
+					counted++
+					return test.over
+				}
+				s.Notify = func(onboarding.Lane) { told++ }
+			})
+			form := signup.Form{First: "Ada", Email: "Ada@Example.com", Muted: test.caught, Locale: "de-at", Consent: evidence}
+			if _, err := service.Accept(t.Context(), form); err != nil {
+				t.Fatal(err)
+			}
+			a := store.took[0]
+			if (a.Muted != "") != test.muted || counted != test.counted || told != 1 || len(a.Mails) != 1 {
+				t.Errorf("muted %q, counted %d, told %d, %v", a.Muted, counted, told, a.Mails)
+			}
+			if a.Fingerprint != fingerprint(t, "ada@example.com") || a.Person.Locale != "de-AT" || a.Person.Consent != evidence {
+				t.Errorf("stored %+v", a)
+			}
+		})
+	}
+}
+
+// A language that is none is not stored: what comes from outside is not trusted.
+func TestAcceptKeepsLanguagesOnly(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "en": "en", "EN-gb": "en-GB", "und": "", "no language": "", "de\r\nBcc: x@y": "", "../../etc": "", strings.Repeat("en-", 20) + "gb": "",
+	} {
+		store := new(recorder)
+		if _, err := over(store).Accept(t.Context(), signup.Form{First: "Ada", Email: "ada@example.com", Locale: in}); err != nil {
+			t.Fatal(err)
+		}
+		if got := store.took[0].Person.Locale; got != want {
+			t.Errorf("%q is stored as %q, want %q", in, got, want)
+		}
+	}
+}
+
 // Nobody is told of a mail that is not there, or was told of already.
 func TestAcceptTellsOnlyOfNewMails(t *testing.T) {
 	for _, store := range []*recorder{{repeated: true}, {err: signup.ErrConflict}, {err: signup.ErrUnavailable}} {
@@ -139,13 +199,26 @@ func TestAcceptRefuses(t *testing.T) {
 	}
 }
 
-// B7.1: what was typed is not in an error.
+// B7.1: what was typed is not in an error, whatever it was typed into.
 func TestInvalidHoldsNothingTyped(t *testing.T) {
 	const canary = "canary.com"
-	form := signup.Form{First: canary, Last: canary, Email: canary, IdempotencyKey: canary + " "}
-	_, err := signup.NewService(new(recorder), signup.Settings{}).Accept(t.Context(), form)
-	if all := fmt.Sprintf("%v %+v", err, errors.Unwrap(err)); strings.Contains(all, "canary") {
-		t.Errorf("error holds what was typed: %s", all)
+	service, ctx := over(newFake()), t.Context()
+	_, accept := service.Accept(ctx, signup.Form{First: canary, Last: canary, Email: canary, IdempotencyKey: canary + " ", Locale: canary, Muted: canary})
+	_, _, ask := service.AskSignIn(ctx, signup.SignInForm{Email: canary, Locale: canary, Muted: canary, Device: canary})
+	_, look := service.Look(ctx, onboarding.SignUp, canary)
+	_, redeem := service.Redeem(ctx, onboarding.SignIn, canary, signup.NewSession{ID: canary})
+	_, code := service.RedeemCode(ctx, onboarding.SignUp, []string{canary}, canary, signup.NewSession{ID: canary})
+	_, later := service.RedeemCode(ctx, onboarding.SignIn, nil, "123456", signup.NewSession{ID: canary})
+	_, find := service.Find(ctx, canary)
+	_, nobody := service.Find(ctx, "canary@canary.com")
+	_, _, session := service.Session(ctx, canary, [32]byte{})
+	for i, err := range []error{accept, ask, look, redeem, code, later, find, nobody, session} {
+		if err == nil {
+			t.Fatalf("call %d: no error", i)
+		}
+		if all := fmt.Sprintf("%v %+v %#v", err, errors.Unwrap(err), err); strings.Contains(all, "canary") {
+			t.Errorf("an error holds what was typed: %s", all)
+		}
 	}
 }
 

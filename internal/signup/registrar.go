@@ -36,7 +36,7 @@ func (s *Service) Erase(ctx context.Context, id string) error {
 		return fmt.Errorf("erase: %w", err)
 	}
 	if len(freed) > 0 {
-		s.set.Forget(ctx, freed)
+		s.set.Forget(context.WithoutCancel(ctx), freed) // it is done, whether or not anybody waits for the answer
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func (s *Service) KeepRetention(ctx context.Context, log *slog.Logger) error {
 		failing = err != nil
 		if purged.SignUps+purged.SignIns+purged.Sessions > 0 {
 			log.Info("purged what was over its time",
-				"signUps", purged.SignUps, "signIns", purged.SignIns, "sessions", purged.Sessions)
+				"sign_ups", purged.SignUps, "sign_ins", purged.SignIns, "sessions", purged.Sessions)
 		}
 	}
 }
