@@ -37,8 +37,7 @@ type fake struct {
 	rotation signup.Rotation
 
 	erased []string
-	purges []signup.Retention
-	purge  func() (signup.Purged, error)
+	purge  func(signup.Retention) answer
 }
 
 func newFake() *fake {
@@ -157,8 +156,14 @@ func (f *fake) Erase(_ context.Context, id string) error {
 }
 
 func (f *fake) Purge(_ context.Context, r signup.Retention) (signup.Purged, error) {
-	f.purges = append(f.purges, r)
-	return f.purge()
+	a := f.purge(r)
+	return a.purged, a.err
+}
+
+// answer is what came of a purge.
+type answer struct {
+	purged signup.Purged
+	err    error
 }
 
 // secret is what the fingerprints in these tests are made with.
