@@ -73,7 +73,7 @@ func TestServeSources(t *testing.T) {
 		"listen": "127.0.0.2:80", "public-url": "https://a.example", "ops-listen": "127.0.0.1:9", "data-dir": "d",
 		"smtp": "smtp://u:p@h:25", "smtp-connections": "3", "smtp-rate": "0.5", "smtp-hello": "me.example", "smtp-ca-file": certs,
 		"mail-from": "a@b.example", "mail-templates": dir, "mail-retry": "1s, 2s", "mail-expiry": "1h", "unknown-pause": "1s",
-		"drain-timeout": "3s", "store": "rediss://s/0", "queue": "redis://q/1", "redis-password": "secret", "redis-ca-file": certs,
+		"drain-timeout": "3s", "log-level": "debug", "store": "rediss://s/0", "queue": "redis://q/1", "redis-password": "secret", "redis-ca-file": certs,
 		"redis-wait": "2", "mail-retention": "1h", "roles": "web,sender",
 		"sign-in-expiry": "20m", "code-expiry": "5m", "session-idle": "1h", "session-life": "200h", "access-life": "5m", "token-audience": "https://api.example",
 		"key-rotation": "24h", "unconfirmed-retention": "100h",

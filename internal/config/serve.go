@@ -1,6 +1,7 @@
 package config
 
 import (
+	"log/slog"
 	"net"
 	"net/url"
 	"slices"
@@ -43,6 +44,7 @@ type Serve struct {
 	Abuse
 
 	Roles        Roles         `name:"roles" var:"BELLHOP_ROLES" default:"web,relay,sender" placeholder:"ROLES" group:"process" help:"Which parts of the work this process takes: web answers people and apps, relay moves due mails to the queue, sender sends them. With a store in Redis there can be any number of processes for each; relay and sender stay together while the queue is embedded. Only a process with web listens on --listen."`
+	LogLevel     slog.Level    `name:"log-level" var:"BELLHOP_LOG_LEVEL" default:"info" placeholder:"LEVEL" group:"process" help:"How much is logged: debug, info, warn or error. debug says of each mail that is not sent why. No level logs an address, a name, a link or a code."`
 	DrainTimeout time.Duration `name:"drain-timeout" var:"BELLHOP_DRAIN_TIMEOUT" default:"25s" placeholder:"TIME" group:"process" help:"How long SIGTERM waits for what is under way. Mails that are not yet handed over by then go back to be sent later."`
 }
 

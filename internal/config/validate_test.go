@@ -155,6 +155,7 @@ func TestRules(t *testing.T) {
 		{flag: "form-min", value: "12h", want: "no less than --form-max"},
 		{flag: "form-max", value: "59s", want: "want 1m or more"},
 		{flag: "drain-timeout", value: "0s", want: "want a duration over 0"},
+		{flag: "log-level", value: "loud", want: "no level"},
 		{flag: "roles", value: "web,console", want: "not a role"},
 		{flag: "roles", value: "web", want: "one process owns the embedded store"},
 		{flag: "public-url", value: "", more: append([]string{"--roles=sender", "--smtp=smtp://h"}, redis...), want: "no address of its own"},

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strconv"
@@ -108,12 +109,21 @@ func parseRoles(text string) (Roles, error) {
 	return out, nil
 }
 
+func parseLevel(text string) (slog.Level, error) {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	level, ok := levels[text]
+	if !ok {
+		return 0, &badValue{fmt.Sprintf("%q is no level", text), "write debug, info, warn or error"}
+	}
+	return level, nil
+}
+
 // mappers teaches kong the types of the settings. A value that cannot be read
 // becomes a fault and leaves the default, so that the rest is still checked.
 func mappers(src *sources) kong.Option {
 	options := []kong.Option{
 		mapper(src, parseDuration), mapper(src, parseInt), mapper(src, parseRate),
-		mapper(src, parseRetry), mapper(src, parseRoles), mapper(src, parseLimit), mapper(src, parseAllowances),
+		mapper(src, parseRetry), mapper(src, parseRoles), mapper(src, parseLimit), mapper(src, parseLevel), mapper(src, parseAllowances),
 		listMapper[Networks](src, parseNetwork), listMapper[Origins](src, parseOrigin),
 		mapper(src, func(text string) (SMTPURL, error) { return NewSMTPURL(text), nil }),
 		mapper(src, func(text string) (Location, error) { return NewLocation(text), nil }),
