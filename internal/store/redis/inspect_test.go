@@ -25,6 +25,7 @@ func inspect(url string) (faults []string) {
 	d := &database{client: client, rows: map[string]map[string]string{}, want: map[string]map[string]string{}, states: map[string]int{}}
 	keys := d.list("KEYS", "{bellhop}:*")
 	d.counts = d.hash("{bellhop}:counts")
+	d.readPeople(keys)
 	for _, key := range keys {
 		if n, ok := strings.CutPrefix(key, "{bellhop}:mail:"); ok {
 			d.rows[n] = d.hash(key)
@@ -34,8 +35,11 @@ func inspect(url string) (faults []string) {
 	for _, key := range keys {
 		name := strings.TrimPrefix(key, "{bellhop}:")
 		kind, rest, _ := strings.Cut(name, ":")
+		d.demand(slices.Contains(kinds, kind), "nobody knows what %s is", name)
+		ttl, err := d.client.TTL(context.Background(), key).Result()
+		d.demand(err == nil && (ttl < 0 || kind == "limit"), "%s lives for %v, %v", name, ttl, err)
 		switch kind {
-		case "due", "queued", "expiring", "unknown", "dead", "held":
+		case "due", "queued", "expiring", "unknown", "dead", "held", "of", "asked", "sessions", "ending":
 			d.compare(name, d.pairs("ZRANGE", key, "0", "-1", "WITHSCORES"))
 		case "attempts":
 			d.demand(d.rows[rest] != nil, "%s is there, and the mail is not", name)
@@ -50,16 +54,26 @@ func inspect(url string) (faults []string) {
 	d.compareCounts()
 	d.compareLogs()
 	d.comparePeople(keys)
+	d.compareAccounts(keys)
 	return d.faults
 }
 
+// kinds are what keys can be, by what stands before their second colon.
+var kinds = []string{
+	"subject", "mail", "attempts", "due", "queued", "expiring", "held", "unknown", "dead", "finished", "purged", "beats", "healthy",
+	"signups", "judged", "requests", "account", "of", "asked", "charged", "charges", "session", "sessions", "ending", "key", "uses",
+	"counts", "keys", "documents", "version", "move", "limit", "fence", "ping",
+}
+
 type database struct {
-	client *goredis.Client
-	rows   map[string]map[string]string // number → row
-	want   map[string]map[string]string // structure → number → score
-	states map[string]int               // how many rows are in each
-	counts map[string]string
-	faults []string
+	client   *goredis.Client
+	rows     map[string]map[string]string // number → row
+	subjects map[string]map[string]string // id → fields
+	numbers  map[string]string            // id → a sign-up's number
+	want     map[string]map[string]string // structure → number → score
+	states   map[string]int               // how many rows are in each
+	counts   map[string]string
+	faults   []string
 }
 
 func (d *database) demand(fits bool, format string, args ...any) {
@@ -180,7 +194,7 @@ func (d *database) comparePeople(keys []string) {
 		if !is {
 			continue
 		}
-		fields := d.hash(key)
+		fields := d.subjects[subject]
 		if fields["status"] != "" {
 			people++
 		}
@@ -198,7 +212,9 @@ func (d *database) comparePeople(keys []string) {
 	for n, row := range d.rows {
 		d.demand(named[n] == row["id"], "mail %s is %s, and known as %q", n, row["id"], named[n])
 	}
-	d.demand(strconv.Itoa(len(named)) == d.counts["accepted"] || len(named) == 0, "%d mails have a name, %s were accepted", len(named), d.counts["accepted"])
+	for n, name := range named {
+		d.demand(d.rows[n] != nil || d.isPurged(n), "mail %s is %s, and neither there nor purged", n, name)
+	}
 	d.demand(d.counts["signups"] == strconv.Itoa(people) || people == 0, "%d people are there, %s signed up", people, d.counts["signups"])
 	d.demand(len(d.entries("{bellhop}:signups")) == people, "%d people are there, %d are in the log", people, len(d.entries("{bellhop}:signups")))
 }

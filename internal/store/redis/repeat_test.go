@@ -40,6 +40,7 @@ func newHand(t *testing.T, url string) *hand {
 	p := onboarding.DefaultPolicy()
 	p.Retention = 40 * time.Hour
 	p.MaxClaims = 3
+	p.Budgets[onboarding.BudgetSignUp] = []onboarding.Allowance{{Mails: 1, Per: 10 * time.Minute}, {Mails: 3, Per: 24 * time.Hour}}
 	return newHandWith(t, url, p)
 }
 
@@ -207,6 +208,7 @@ func allSteps() (all []step) {
 	all = append(all, recordSteps()...)
 	all = append(all, presenceSteps...)
 	all = append(all, operatorSteps()...)
+	all = append(all, accountSteps()...)
 	return append(all, sweepSteps()...)
 }
 
@@ -387,7 +389,7 @@ func operatorSteps() (all []step) {
 // sweepSteps lose the answer to each part of a sweep that has something of every
 // kind to do.
 func sweepSteps() (all []step) {
-	for _, kind := range []string{"held", "unknown", "expired", "queued", "ahead", "keys", "finished", "next"} {
+	for _, kind := range []string{"held", "unknown", "expired", "queued", "ahead", "keys", "charges", "finished", "next"} {
 		s := step{name: "SweepOf_" + kind, prepare: (*hand).everythingToSweep, call: sweepAgain, at: "\r\n" + kind + "\r\n"}
 		if kind == "ahead" {
 			s.prepare = (*hand).clockSetBack

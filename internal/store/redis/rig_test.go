@@ -60,15 +60,29 @@ func ok(t testing.TB, err error) {
 	}
 }
 
-// form is a sign-up of a person, who is known by a number, under a fresh id.
-func form(id string, number int, key bool) signup.Acceptance {
-	to, err := address.Parse(fmt.Sprintf("person%d@example.com", number))
+// addressOf is a person's, and fingerprint what stands for it.
+func addressOf(number int) address.Address {
+	a, err := address.Parse(fmt.Sprintf("person%d@example.com", number))
 	if err != nil {
 		panic(err) // it is an address
 	}
+	return a
+}
+
+func fingerprint(number int) address.Fingerprint {
+	return addressOf(number).Fingerprint([]byte("a secret of these tests"))
+}
+
+// form is a sign-up of a person, who is known by a number, under a fresh id.
+func form(id string, number int, key bool) signup.Acceptance {
+	to := addressOf(number)
 	a := signup.Acceptance{
-		Person: signup.Person{ID: id, First: fmt.Sprint("First", number), Last: "Last", Address: to},
-		Mails:  []onboarding.Owed{{ID: onboarding.NewMailID(id, onboarding.SignUp, 1), Expiry: onboarding.DefaultPolicy().Expiry}},
+		Person: signup.Person{
+			ID: id, First: fmt.Sprint("First", number), Last: "Last", Address: to,
+			Locale: "de", Consent: signup.Consent{Text: "2026-02", Origin: [16]byte{15: 1}},
+		},
+		Fingerprint: fingerprint(number),
+		Mails:       []onboarding.Owed{{ID: onboarding.NewMailID(id, onboarding.SignUp, 1), Expiry: onboarding.DefaultPolicy().Expiry}},
 	}
 	if key {
 		a.Key = &[32]byte{1: byte(number), 2: byte(number >> 8), 3: byte(number >> 16)}

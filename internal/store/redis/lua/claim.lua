@@ -38,6 +38,10 @@ if not made then
   if queued then arrived(m.lane, queued) end
   if not call('ZSCORE', P .. 'beats', holder) then call('ZADD', P .. 'beats', 0, holder) end -- a sweep must find it
 end
-to = to or recipient(id)
-return { 'ok', m.state, m.variant or '', to.email, to.locale, num(m.created), tonumber(m.expires) - now, num(m.attempts),
+local address, locale = '', ''
+if m.state == 'sending' then
+  to = to or recipient(id)
+  address, locale = to.email, to.locale
+end
+return { 'ok', m.state, m.variant or '', address, locale, num(m.created), tonumber(m.expires) - now, num(m.attempts),
   num(m.claims), num(m.mint), num(m.doubts), m.body or '' }

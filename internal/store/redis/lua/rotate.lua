@@ -1,8 +1,7 @@
 local id, number, hash, next, grace = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5], tonumber(ARGV[6])
 local s = session(id)
-if not s or s.kind ~= 'api' then return { 'none' } end
-local current = tonumber(s.number)
-if number > current then return { 'none' } end
+local current = s and tonumber(s.number)
+if not s or s.kind ~= 'api' or number < 0 or number > current then return { 'none' } end
 if number == current then
   if hash ~= s.hash then return { 'none' } end
   s.before, s.hash, s.number = s.hash, next, int(number + 1)

@@ -28,12 +28,13 @@ local function budget(f, name, budgets)
   return { f = f, name = name, allowances = allowances, times = charges_to(f, name) }
 end
 
--- over tells whether one more mail is too many.
+-- over tells whether one more mail is too many. What was charged far in the
+-- future, before the clock was set back, does not count.
 local function over(b)
   for _, a in ipairs(b.allowances) do
     local mails = 0
     for _, at in ipairs(b.times) do
-      if now - at < a[2] then mails = mails + 1 end
+      if math.abs(now - at) < a[2] then mails = mails + 1 end
     end
     if mails >= a[1] then return true end
   end
