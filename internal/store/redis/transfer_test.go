@@ -12,6 +12,7 @@ import (
 	"bellhop/internal/onboarding"
 	"bellhop/internal/redisdb"
 	"bellhop/internal/redistest"
+	"bellhop/internal/signup"
 	"bellhop/internal/sqlitedb"
 	"bellhop/internal/store/redis"
 	"bellhop/internal/store/sqlite"
@@ -74,10 +75,14 @@ func TestStepsOfAnOlderRunAreNotTaken(t *testing.T) {
 		}
 	}
 	puts := map[string]func(*redis.Transfer) error{
-		"Empty":      func(m *redis.Transfer) error { return m.Empty(ctx) },
-		"PutTotals":  func(m *redis.Transfer) error { return m.PutTotals(ctx, transfer.Totals{}) },
-		"PutKeys":    func(m *redis.Transfer) error { return m.PutKeys(ctx, nil) },
-		"PutSignUps": func(m *redis.Transfer) error { return m.PutSignUps(ctx, make([]transfer.SignUp, 1)) },
+		"Empty":        func(m *redis.Transfer) error { return m.Empty(ctx) },
+		"PutTotals":    func(m *redis.Transfer) error { return m.PutTotals(ctx, transfer.Totals{}) },
+		"PutKeys":      func(m *redis.Transfer) error { return m.PutKeys(ctx, nil) },
+		"PutDocuments": func(m *redis.Transfer) error { return m.PutDocuments(ctx, make([]transfer.Document, 1)) },
+		"PutSignUps":   func(m *redis.Transfer) error { return m.PutSignUps(ctx, make([]transfer.SignUp, 1)) },
+		"PutRequests":  func(m *redis.Transfer) error { return m.PutRequests(ctx, make([]transfer.Request, 1)) },
+		"PutSessions":  func(m *redis.Transfer) error { return m.PutSessions(ctx, make([]transfer.Session, 1)) },
+		"PutCharges":   func(m *redis.Transfer) error { return m.PutCharges(ctx, make([]transfer.Charge, 1)) },
 		"PutMails": func(m *redis.Transfer) error {
 			return m.PutMails(ctx, []transfer.Mail{{Number: 1, ID: "a.sign-up.1", State: onboarding.Purged}})
 		},
@@ -137,6 +142,53 @@ func TestKeysAreForgottenAfterAMove(t *testing.T) {
 	if got, err := server.Do("EXISTS", key); err != nil || got != "0" {
 		t.Errorf("%s of it is there: %v, want nothing", got, err)
 	}
+}
+
+// What a store is filled with is of the form that this program writes, also
+// where an older one had left something behind; and a store of the form before
+// can be moved as it is.
+func TestMovesOfAnOlderForm(t *testing.T) {
+	ctx := t.Context()
+	source, target := redistest.Start(t, redistest.Options{}), redistest.Start(t, redistest.Options{})
+	const id = "01890000-0000-7000-8000-00000000000a"
+	for _, command := range []string{
+		"SET {bellhop}:version 1",
+		"HSET {bellhop}:subject:" + id + " first A last B email a@example.com status pending accepted 1700000000 mail:sign-up.1 000000000001",
+		"XADD {bellhop}:signups 1-0 id " + id,
+		"HSET {bellhop}:counts signups 1 accepted 1 sent 1",
+		"HSET {bellhop}:mail:000000000001 id " + id + ".sign-up.1 lane urgent created 1700000000000 keeps 1000 state sent gen 1" +
+			" commits 1 mint 1 minted 1700000000500 expires 1700000001000 ended 1700000000600",
+		"XADD {bellhop}:finished * n 000000000001 ended 1700000000600",
+	} {
+		do(t, source, command)
+	}
+	do(t, target, "SET {bellhop}:version 1")
+	do(t, target, "HSET {bellhop}:move stage left id m place elsewhere")
+
+	_, err := transfer.Run(ctx, openTransfer(t, source), openTransfer(t, target), transfer.Options{From: "here", To: "there"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := do(t, source, "GET {bellhop}:version") + do(t, target, "GET {bellhop}:version"); v != "12" {
+		t.Errorf("the forms are %q, want 1 and 2", v)
+	}
+	s := connect(t, redisdb.Settings{URL: target.URL(0), Timeout: time.Minute}, redis.Options{})
+	if p, err := s.Person(ctx, id); err != nil || p.Status != signup.Pending || p.Address.Typed() != "a@example.com" {
+		t.Errorf("the person is %v: %v", p, err)
+	}
+	if faults := inspect(target.URL(0)); len(faults) > 0 {
+		t.Errorf("the structures do not fit the rows: %v", faults)
+	}
+}
+
+// do sends a command, word by word.
+func do(t *testing.T, server *redistest.Server, command string) string {
+	t.Helper()
+	reply, err := server.Do(strings.Fields(command)...)
+	if err != nil {
+		t.Fatalf("%s: %v", command, err)
+	}
+	return reply
 }
 
 // Emptying takes what is the store's, and nothing else of the same Redis.

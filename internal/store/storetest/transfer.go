@@ -74,6 +74,7 @@ func RunTransfer(t *testing.T, from, to OpenSite) {
 		{"DocumentsKeepTheirVersions", documentsKeepVersions},
 		{"TimeTakesWhatItWouldHaveTaken", timeTakesAccounts},
 		{"MailsOfForgottenRequestsStayInTheLedger", namelessMoves},
+		{"ItBehavesLikeOneThatNeverMoved", behavesLikeItsTwin},
 		{"AStoreThatServedMeanwhileIsNotGivenUp", servedMeanwhile},
 		{"WhatArrivesOtherwiseIsNoticed", differs},
 		{"NothingIsDoneToAStoreThatIsNotBeingMoved", notBeingMoved},
