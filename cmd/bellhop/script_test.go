@@ -4,6 +4,7 @@ import (
 	"flag"
 	"net/http"
 	"net/http/cookiejar"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -86,6 +87,9 @@ func TestMain(m *testing.M) {
 //	redis [-name N] kill | restart | pause | resume | do ARG...
 //		ends it at once, starts it again at the same address with what it kept,
 //		makes it hang, and has its answer to a command for stdout.
+//	follow FILE
+//		does what the console blocks of a document in $DOCS say, in one shell, and
+//		looks whether what they show comes of it; … stands for anything.
 //	sql FILE STATEMENT
 //		changes a database file behind Bellhop's back.
 func TestScripts(t *testing.T) {
@@ -104,6 +108,7 @@ func TestScripts(t *testing.T) {
 			"end":        end,
 			"http":       request,
 			"submit":     submit,
+			"follow":     follow,
 			"capture":    capture,
 			"eventually": eventually,
 			"await":      await,
@@ -131,6 +136,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("BELLHOP_DATA_DIR", env.WorkDir+"/data")
 	env.Setenv("BELLHOP_BUS_DATA_DIR", env.WorkDir+"/bus")
 	env.Setenv("GORACE", dontLinger)
+	docs, err := filepath.Abs("../../docs")
+	if err != nil {
+		return err
+	}
+	env.Setenv("DOCS", docs)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err

@@ -32,8 +32,8 @@ func (d doors) collectors() []prometheus.Collector {
 	return []prometheus.Collector{d.muted, d.limited, d.redemptions, d.refreshes, d.erasures}
 }
 
-// Muted counts a form that gets no mail, by the reason: "honeypot", "too-fast",
-// "too-late" or "address".
+// Muted counts a form that gets no mail, by the reason: "honeypot", "form-time"
+// or "address".
 func (d doors) Muted(reason string) { d.muted.WithLabelValues(reason).Inc() }
 
 // Limited counts a request that came too soon, by what it asked for, such as
