@@ -25,7 +25,7 @@ const (
 	// readWithin bounds a reading of the ring for a token that waits.
 	readWithin = 5 * time.Second
 	// retryEvery is how often the ring is read while it cannot be.
-	retryEvery = 5 * time.Second
+	retryEvery = time.Second
 )
 
 // AccessConfig is how access tokens are issued. Zero durations become the
@@ -102,9 +102,15 @@ func NewAccess(ctx context.Context, docs Documents, cfg AccessConfig, now func()
 }
 
 // find is how a token's key is found: among those we have. An unknown one is
-// not looked for elsewhere.
+// not looked for elsewhere; but while the store cannot be read, others may have
+// made one meanwhile.
 func (a *Access) find(_ context.Context, kid string) (*ecdsa.PublicKey, error) {
-	return a.known.Load().ring.find(kid, a.now()), nil
+	known, now := a.known.Load(), a.now()
+	key := known.ring.find(kid, now)
+	if old := now.Sub(known.at); key == nil && old > unsureAfter {
+		return nil, fmt.Errorf("unknown kid, and the ring was last read %v ago", old.Round(time.Second))
+	}
+	return key, nil
 }
 
 // Reload reads the ring again, and rotates it if its time has come. A ring that
@@ -160,8 +166,10 @@ func (a *Access) Issue(account, session string) (token string, life time.Duratio
 	return token, a.cfg.Life, err
 }
 
-// Verify returns what a valid token says. The error wraps [ErrInvalid]. Whether
-// the session goes on, only the store knows.
+// Verify returns what a valid token says. The error wraps [ErrInvalid], or
+// [ErrUnavailable] if the token has an unknown key and the ring could not be
+// read for more than a minute. Whether the session goes on, only the store
+// knows.
 func (a *Access) Verify(token string) (Claims, error) {
 	c, err := a.verifier.Verify(context.Background(), token)
 	if err != nil {

@@ -22,6 +22,9 @@ const (
 	// ring (readEvery), another service that asked one just before it did may
 	// ask again (a minute later), and clocks differ (Leeway).
 	learnFor = readEvery + time.Minute + Leeway
+	// unsureAfter is how old a reading of the ring may be for a process to know
+	// that a key is nobody's. It is less than learnFor.
+	unsureAfter = 2 * readEvery
 	// staleAfter is how long a process signs without having read the ring.
 	staleAfter = 10 * time.Minute
 	// keepFor is how long a key that signs no more verifies what it signed: as

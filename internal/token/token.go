@@ -53,6 +53,10 @@ const (
 // with it is wrapped for the operator and never shown to whoever sent it.
 var ErrInvalid = sessions.ErrInvalid
 
+// ErrUnavailable is returned for an access token that cannot be judged now,
+// because the store cannot be read. Later it may be valid.
+var ErrUnavailable = sessions.ErrUnavailable
+
 // Keys keeps the keys that all processes share.
 type Keys interface {
 	// SharedKey returns the key of that name. The first caller's fresh bytes

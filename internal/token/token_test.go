@@ -137,6 +137,56 @@ func TestPendingLifetime(t *testing.T) {
 	}
 }
 
+// One kind of pending session is refused as the other (B2.4), though both are
+// signed with one key.
+func TestPendingKindsAreApart(t *testing.T) {
+	keys, clock := new(keyring), newClock()
+	kinds := map[token.PendingKind]time.Duration{token.SignUpSession: 72 * time.Hour, token.SignInSession: time.Hour}
+	for kind, life := range kinds {
+		for other := range kinds {
+			clock.now = issued
+			p, err := token.NewPending(t.Context(), keys, issuer, kind, clock.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := token.NewPending(t.Context(), keys, issuer, other, clock.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made := p.Issue(person, issued)
+			got, err := v.Verify(made)
+			if kind != other {
+				if !errors.Is(err, token.ErrInvalid) || got != "" || !strings.Contains(err.Error(), "typ pending") {
+					t.Errorf("kind %d as kind %d: %q, %v; want ErrInvalid for its typ", kind, other, got, err)
+				}
+				continue
+			}
+			clock.advance(life - time.Second)
+			if got, err := v.Verify(made); err != nil || got != person {
+				t.Errorf("kind %d in its last second: %q, %v", kind, got, err)
+			}
+			clock.advance(token.Leeway + time.Second)
+			if _, err := v.Verify(made); !errors.Is(err, token.ErrInvalid) {
+				t.Errorf("kind %d after its life of %v: %v", kind, life, err)
+			}
+		}
+	}
+}
+
+// Tokens that were issued before there were kinds stay valid: their sign-ups
+// are still waited for.
+func TestPendingOfOldStaysValid(t *testing.T) {
+	keys := &keyring{keys: map[string][]byte{"pending-session": []byte("0123456789abcdef0123456789abcdef")}}
+	const old = "eyJhbGciOiJIUzI1NiIsImtpZCI6InBPRTR2MzkwVU93aSIsInR5cCI6InBlbmRpbmcrand0In0.eyJpc3MiOiJodHRwczovL2Rlc2suZXhhbXBsZSIsImF1ZCI6ImJlbGxob3A6c2lnbnVwIiwic3ViIjoiMDE5MDAwMDAtMDAwMC03MDAwLTgwMDAtMDAwMDAwMDAwMDAxIiwiaWF0IjoxODAwMDAwMDAwLCJleHAiOjE4MDAyNTkyMDB9.tlyBQg3apfD3MfnBRNW4oHPh9cMEOajjDPU5kIyHVKA"
+	p := newPending(t, keys, issued)
+	if got, err := p.Verify(old); err != nil || got != person {
+		t.Errorf("Verify = %q, %v", got, err)
+	}
+	if p.Issue(person, issued) != old {
+		t.Error("the same sign-up and second give another token than before")
+	}
+}
+
 func TestNewPendingErrors(t *testing.T) {
 	down := errors.New("store is down")
 	if _, err := token.NewPending(t.Context(), &keyring{err: down}, issuer, token.SignUpSession, time.Now); !errors.Is(err, down) {
