@@ -24,6 +24,21 @@
 // leaves a row in committing, and recovery turns it into [Unknown]: nobody
 // knows whether the server took the mail. [Policy] says what happens then.
 //
+// # What mails carry
+//
+// Links and codes are derived from what the ledger knows, the mail and the
+// number of its latest mint, and are never stored: see [Links]. An attempt that
+// was certainly not delivered mints anew, a copy does not.
+//
+// # Mails that nobody gets
+//
+// Whether a mail is to be sent is decided at its claim, and not when it is
+// accepted, so that nobody learns from an answer who is known: it ends
+// suppressed when it is over the budget of its address (see [Budgets]) or its
+// form was caught at the door, and cancelled when there is nobody to send it to.
+// The budget is charged with [Ledger.Committing], once for each mail; who loses
+// it there breaks off before the dot.
+//
 // # The roles
 //
 // The [Relay] moves due mails to their lane's queue and sweeps: it brings back

@@ -54,6 +54,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, policy: onboarding.DefaultPolicy(), self: onboarding.NewIncarnation(), server: &server{}}
 	// Every second of the fake clock is work for the real processor.
 	r.policy.Expiry = 3 * time.Minute
+	r.policy.SignInExpiry = time.Minute
 	r.policy.Retry = []time.Duration{20 * time.Second, time.Minute}
 	var err error
 	r.store, err = sqlite.Open(sqlite.Options{Path: filepath.Join(t.TempDir(), "store.db"), Policy: r.policy, Durability: sqlitedb.Off})
@@ -115,23 +116,36 @@ func (r *rig) close() {
 func (r *rig) signUp(n int) (ids []onboarding.MailID) {
 	r.t.Helper()
 	for range n {
-		who := uuid.NewString()
-		to, err := address.Parse("ada." + who[:8] + "@example.com")
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		id := onboarding.NewMailID(who, onboarding.SignUp, 1)
-		_, _, err = r.store.Accept(context.Background(), signup.Acceptance{
-			Person: signup.Person{ID: who, First: "Ada", Last: "Lovelace", Address: to},
-			Mails:  []onboarding.Owed{{ID: id, Expiry: r.policy.Expiry}},
-		})
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		ids = append(ids, id)
+		ids = append(ids, r.accept(func(a *signup.Acceptance) {}))
 	}
 	r.relay.Notify(onboarding.Urgent)
 	return ids
+}
+
+// accept stores one person, changed as a test likes, and returns the id of
+// their mail. Nobody is told of it.
+func (r *rig) accept(change func(*signup.Acceptance)) onboarding.MailID {
+	r.t.Helper()
+	who := uuid.NewString()
+	id := onboarding.NewMailID(who, onboarding.SignUp, 1)
+	a := signup.Acceptance{
+		Person: signup.Person{ID: who, First: "Ada", Last: "Lovelace", Address: r.address("ada." + who[:8] + "@example.com")},
+		Mails:  []onboarding.Owed{{ID: id, Expiry: r.policy.Expiry}},
+	}
+	change(&a)
+	if _, _, err := r.store.Accept(context.Background(), a); err != nil {
+		r.t.Fatal(err)
+	}
+	return id
+}
+
+func (r *rig) address(email string) address.Address {
+	r.t.Helper()
+	a, err := address.Parse(email)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return a
 }
 
 // states counts the mails by state.
@@ -188,10 +202,11 @@ func (c composer) Compose(h onboarding.Held) (mail.Envelope, mail.Rendered, erro
 type server struct {
 	mu sync.Mutex
 	// begin and dot say how the steps go; nil for well. They may block.
-	begin func(ctx context.Context, to string) *mail.Outcome
-	dot   func(to string) mail.Outcome
-	tried int
-	taken map[string][]string // by recipient: the bodies handed over
+	begin   func(ctx context.Context, to string) *mail.Outcome
+	dot     func(to string) mail.Outcome
+	tried   int
+	aborted int
+	taken   map[string][]string // by recipient: the bodies handed over
 }
 
 func (s *server) set(begin func(context.Context, string) *mail.Outcome, dot func(string) mail.Outcome) {
@@ -229,6 +244,13 @@ func (s *server) attempts() int {
 	return s.tried
 }
 
+// abortions is how often a transaction was broken off before its dot.
+func (s *server) abortions() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.aborted
+}
+
 type transaction struct {
 	server *server
 	to     string
@@ -255,7 +277,11 @@ func (t *transaction) Commit(context.Context) mail.Outcome {
 	return o
 }
 
-func (t *transaction) Abort() {}
+func (t *transaction) Abort() {
+	t.server.mu.Lock()
+	defer t.server.mu.Unlock()
+	t.server.aborted++
+}
 
 // The outcomes of a mail server, as the outcome table would have them.
 func outcome(class mail.Class, phase mail.Phase, code int, reason mail.Reason) *mail.Outcome {
