@@ -24,7 +24,18 @@ const (
 	Synced     Point = "synced"     // a group is committed and nobody told
 )
 
-// Points lists them all.
+// The points of what people do with their mail.
+const (
+	Redeeming Point = "redeeming" // a link or code is used, its session opened, and nothing committed
+	Redeemed  Point = "redeemed"  // committed and not answered
+	Erasing   Point = "erasing"   // a person is erased and it is not committed
+)
+
+// AccountPoints lists those that are only come to where people redeem, or are
+// erased.
+func AccountPoints() []Point { return []Point{Redeeming, Redeemed, Erasing} }
+
+// Points lists those along the way of a mail.
 func Points() []Point {
 	return []Point{
 		Accepting, Accepted, Relayed, Marked, Received, Claimed, Begun, Committed,

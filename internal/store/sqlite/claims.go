@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
 )
 
@@ -21,12 +22,16 @@ func (s *Store) Claim(ctx context.Context, c onboarding.Claim) (held onboarding.
 		if m == nil || m.gen != c.Gen {
 			return onboarding.ErrRefused
 		}
+		s, err := t.subjectOf(m.id)
+		if err != nil {
+			return err
+		}
 		if !m.claimedBy(c) {
-			if err := t.claim(m, c); err != nil {
+			if err := t.claim(m, s, c); err != nil {
 				return err
 			}
 		}
-		held, err = t.held(m, c)
+		held, err = t.held(m, s, c)
 		return err
 	})
 	if err != nil {
@@ -38,11 +43,20 @@ func (s *Store) Claim(ctx context.Context, c onboarding.Claim) (held onboarding.
 // claimedBy tells whether this very claim was made before and nothing came
 // after it.
 func (m *mail) claimedBy(c onboarding.Claim) bool {
-	return m.heldBy(c) && (m.state == onboarding.Sending || m.state == onboarding.Expired || m.state == onboarding.Failed)
+	if !m.heldBy(c) {
+		return false
+	}
+	switch m.state {
+	case onboarding.Sending, onboarding.Expired, onboarding.Failed, onboarding.Suppressed:
+		return true
+	case onboarding.Cancelled:
+		return !m.calledOff
+	}
+	return false
 }
 
-// claim takes the mail, or ends it when it has expired or is poison.
-func (t *tx) claim(m *mail, c onboarding.Claim) error {
+// claim takes the mail, or ends it.
+func (t *tx) claim(m *mail, s *subject, c onboarding.Claim) error {
 	switch m.state {
 	case onboarding.Queued:
 		t.arrived(m.lane, int64(m.at))
@@ -54,36 +68,64 @@ func (t *tx) claim(m *mail, c onboarding.Claim) error {
 		return onboarding.ErrRefused
 	}
 	m.holder, m.op = c.Holder, c.Op
-	switch {
-	case m.expiresAt <= t.now:
-		m.end(onboarding.Expired, t.now, m.expiredText())
-	case m.claims >= int64(t.policy.MaxClaims):
-		m.end(onboarding.Failed, t.now, fmt.Sprintf("poison: claimed %d times without an outcome", m.claims))
-	default:
-		if err := t.chooseVariant(m); err != nil {
-			return err
-		}
-		m.claims++
-		m.state, m.at = onboarding.Sending, optional(t.now)
+	if err := t.take(m, s); err != nil {
+		return err
 	}
 	return t.save(m)
 }
 
-func (t *tx) chooseVariant(m *mail) (err error) {
-	if m.variant != "" {
+// take makes a mail its claimer's, unless it must not be sent: it has expired,
+// or is poison, or nobody is there to get it, or whoever is must not get it.
+func (t *tx) take(m *mail, s *subject) error {
+	switch {
+	case m.expiresAt <= t.now:
+		m.end(onboarding.Expired, t.now, m.expiredText())
+		return nil
+	case m.claims >= int64(t.policy.MaxClaims):
+		m.end(onboarding.Failed, t.now, fmt.Sprintf("poison: claimed %d times without an outcome", m.claims))
+		return nil
+	case s == nil || s.email == "":
+		m.end(onboarding.Cancelled, t.now, "there is nobody to send it to")
+		return nil
+	case s.muted != "":
+		m.end(onboarding.Suppressed, t.now, s.muted)
 		return nil
 	}
-	_, purpose, _, err := m.id.Parse()
+	over, err := t.overBudget(m, s)
 	if err != nil {
 		return err
 	}
-	m.variant, err = onboarding.ChooseVariant(purpose, false)
+	if over {
+		m.end(onboarding.Suppressed, t.now, overBudgetText)
+		return nil
+	}
+	if err := t.chooseVariant(m, s); err != nil {
+		return err
+	}
+	m.claims++
+	m.state, m.at = onboarding.Sending, optional(t.now)
+	return nil
+}
+
+func (t *tx) chooseVariant(m *mail, s *subject) error {
+	if m.variant != "" {
+		return nil
+	}
+	registered := false
+	if s.purpose == onboarding.SignUp && !s.fingerprint.IsZero() {
+		account, err := t.account(s.fingerprint)
+		if err != nil {
+			return err
+		}
+		registered = account != 0
+	}
+	var err error
+	m.variant, err = onboarding.ChooseVariant(s.purpose, registered)
 	return err
 }
 
-// held tells the holder what it has. Suppression and erasure are read in the
-// claim's own step.
-func (t *tx) held(m *mail, c onboarding.Claim) (onboarding.Held, error) {
+// held tells the holder what it has.
+func (t *tx) held(m *mail, s *subject, c onboarding.Claim) (onboarding.Held, error) {
 	h := onboarding.Held{
 		Claim:     c,
 		State:     m.state,
@@ -99,16 +141,20 @@ func (t *tx) held(m *mail, c onboarding.Claim) (onboarding.Held, error) {
 	if m.state != onboarding.Sending {
 		return h, nil
 	}
-	var err error
-	h.To, err = t.sendable(m.id.Subject())
-	if err == nil && h.To == "" {
-		err = onboarding.ErrRefused // erased
+	if s == nil || s.email == "" {
+		return h, onboarding.ErrRefused // erased
 	}
-	return h, err
+	to, err := address.Parse(s.email)
+	if err != nil {
+		return h, fmt.Errorf("read stored address: %w", err)
+	}
+	h.To, h.Locale = to.Sendable(), s.locale
+	return h, nil
 }
 
 // Committing implements [onboarding.Claims].
 func (s *Store) Committing(ctx context.Context, c onboarding.Claim, r onboarding.Rendered) error {
+	suppressed := false
 	err := s.commit(ctx, func(t *tx) error {
 		m, err := t.mail(c.Mail)
 		switch {
@@ -121,21 +167,42 @@ func (s *Store) Committing(ctx context.Context, c onboarding.Claim, r onboarding
 		case m.state != onboarding.Sending:
 			return onboarding.ErrRefused
 		}
-		return t.commit(m, r)
+		suppressed, err = t.commit(m, r)
+		return err
 	})
+	if err == nil && suppressed {
+		err = onboarding.ErrRefused
+	}
 	if err != nil {
 		return fmt.Errorf("commit mail: %w", err)
 	}
 	return nil
 }
 
-func (t *tx) commit(m *mail, r onboarding.Rendered) error {
-	t.pass(m, r)
-	return t.save(m)
+// commit takes a mail over the point of no return, or ends it when the budget
+// was used up since its claim.
+func (t *tx) commit(m *mail, r onboarding.Rendered) (suppressed bool, err error) {
+	s, err := t.subjectOf(m.id)
+	if err != nil {
+		return false, err
+	}
+	suppressed, err = t.overBudget(m, s)
+	if err != nil {
+		return false, err
+	}
+	if suppressed {
+		m.free()
+		m.end(onboarding.Suppressed, t.now, overBudgetText)
+		return true, t.save(m)
+	}
+	if err := t.pass(m, s, r); err != nil {
+		return false, err
+	}
+	return false, t.save(m)
 }
 
 // pass takes a mail over the point of no return.
-func (t *tx) pass(m *mail, r onboarding.Rendered) {
+func (t *tx) pass(m *mail, s *subject, r onboarding.Rendered) error {
 	if m.doubt {
 		m.copies++
 		t.counts[copies]++
@@ -146,6 +213,7 @@ func (t *tx) pass(m *mail, r onboarding.Rendered) {
 	m.commits++
 	m.state = onboarding.Committing
 	m.mint, m.mintedAt, m.bodyHash = int64(r.Mint), t.now, r.BodyHash
+	return t.charge(m, s)
 }
 
 // Check implements [onboarding.Claims]. It asks the writer, which knows of

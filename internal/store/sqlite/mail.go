@@ -45,6 +45,7 @@ type latest struct {
 	copies    int64
 	doubt     bool // an earlier one ended unknown, and what became of it was never learnt
 	calledOff bool
+	charged   bool // to the budget of its address
 }
 
 // ending is what decides how a mail ends.
@@ -60,7 +61,7 @@ type ending struct {
 
 const selectMail = `SELECT seq, id, lane, created_at,
 	state, gen, at, holder, op, claims, variant,
-	commits, mint, minted_at, body_hash, copies, doubt, called_off,
+	commits, mint, minted_at, body_hash, copies, doubt, called_off, charged,
 	attempts, keeps, expires_at, expires, dead_since, reason, phase, code, enhanced, answer
 	FROM mails WHERE `
 
@@ -77,7 +78,7 @@ const (
 	changedEnding = 2
 
 	setPlace  = "state = ?, gen = ?, at = ?, holder = ?, op = ?, claims = ?, variant = ?"
-	setLatest = ", commits = ?, mint = ?, minted_at = ?, body_hash = ?, copies = ?, doubt = ?, called_off = ?"
+	setLatest = ", commits = ?, mint = ?, minted_at = ?, body_hash = ?, copies = ?, doubt = ?, called_off = ?, charged = ?"
 	setEnding = ", attempts = ?, keeps = ?, expires_at = ?, expires = ?, dead_since = ?, reason = ?, phase = ?, code = ?, enhanced = ?, answer = ?"
 )
 
@@ -110,7 +111,7 @@ func scanMail(r *row) *mail {
 		},
 		latest: latest{
 			commits: r.int(), mint: r.int(), mintedAt: r.int(), bodyHash: r.hash(),
-			copies: r.int(), doubt: r.bool(), calledOff: r.bool(),
+			copies: r.int(), doubt: r.bool(), calledOff: r.bool(), charged: r.bool(),
 		},
 		ending: ending{
 			attempts: r.int(), keeps: r.int(), expiresAt: r.int(), expires: r.bool(),
@@ -130,7 +131,7 @@ func (t *tx) save(m *mail) error {
 	which := 0
 	if m.latest != m.loaded.latest {
 		which |= changedLatest
-		args = append(args, m.commits, m.mint, m.mintedAt, m.bodyHash[:], m.copies, m.doubt, m.calledOff)
+		args = append(args, m.commits, m.mint, m.mintedAt, m.bodyHash[:], m.copies, m.doubt, m.calledOff, m.charged)
 	}
 	if m.ending != m.loaded.ending {
 		which |= changedEnding

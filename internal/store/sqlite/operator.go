@@ -14,12 +14,12 @@ func (s *Store) Replay(ctx context.Context, id onboarding.MailID) error {
 		if err != nil {
 			return err
 		}
-		to, err := t.sendable(id.Subject())
+		s, err := t.subjectOf(id)
 		if err != nil {
 			return err
 		}
-		if to == "" {
-			return fmt.Errorf("%w: the person was erased", onboarding.ErrWrongState)
+		if s == nil || s.email == "" {
+			return fmt.Errorf("%w: there is nobody to send it to; the person was erased", onboarding.ErrWrongState)
 		}
 		m.free()
 		m.attempts, m.claims, m.calledOff = 0, 0, false

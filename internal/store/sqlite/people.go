@@ -47,9 +47,14 @@ func (t *tx) accept(a signup.Acceptance) (signup.Person, bool, error) {
 		}
 	}
 	p := a.Person
-	p.Status, p.Accepted = signup.Pending, time.Unix(t.now/1000, 0)
-	_, err := t.exec(`INSERT INTO signups (id, first, last, email, status, accepted) VALUES (?, ?, ?, ?, ?, ?)`,
-		p.ID, p.First, p.Last, p.Address.Typed(), string(p.Status), p.Accepted.Unix())
+	p.Status, p.Accepted, p.Confirmed = signup.Pending, time.Unix(t.now/1000, 0), time.Time{}
+	var origin []byte
+	if p.Consent.Origin != [16]byte{} {
+		origin = p.Consent.Origin[:]
+	}
+	_, err := t.exec(sqlPutSignUp,
+		p.ID, p.First, p.Last, p.Address.Typed(), string(p.Status), p.Accepted.Unix(),
+		orNull(a.Fingerprint), p.Locale, a.Muted, p.Consent.Text, origin)
 	if err != nil {
 		return signup.Person{}, false, err
 	}
@@ -68,6 +73,9 @@ func (t *tx) accept(a signup.Acceptance) (signup.Person, bool, error) {
 	return p, false, nil
 }
 
+const sqlPutSignUp = `INSERT INTO signups (id, first, last, email, status, accepted,
+	fingerprint, locale, muted, consent_text, consent_origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
 // owe creates a mail, due now. Its number is the counter it raises.
 func (t *tx) owe(owed onboarding.Owed) error {
 	_, purpose, _, err := owed.ID.Parse()
@@ -83,9 +91,12 @@ func (t *tx) owe(owed onboarding.Owed) error {
 	return err
 }
 
-// samePerson tells whether two sign-ups say the same.
-func samePerson(a, b signup.Person) bool {
-	return a.First == b.First && a.Last == b.Last && a.Address.Key() == b.Address.Key()
+// samePerson tells whether a form says the same as what was stored. Names that
+// were discarded since are not known any more.
+func samePerson(stored, form signup.Person) bool {
+	discarded := stored.First == "" && stored.Last == ""
+	return stored.Address.Key() == form.Address.Key() &&
+		(discarded || stored.First == form.First && stored.Last == form.Last)
 }
 
 // personOfKey returns the person stored with an idempotency key, or nil. A key
@@ -111,112 +122,76 @@ const sqlPersonOfKey = "SELECT signup, used_at FROM idempotency WHERE key = ?"
 // Person implements [signup.Store]. An erased person is not there.
 func (s *Store) Person(ctx context.Context, id string) (signup.Person, error) {
 	var found *signup.Person
-	err := s.db.Read(ctx, func(conn *sqlite.Conn) (err error) {
-		found, err = person(conn, "id = ? AND status <> 'erased'", id)
+	err := s.look(ctx, func(t *tx) (err error) {
+		found, err = person(t.conn, sqlPersonThere, id)
 		return err
 	})
+	if err == nil && found == nil {
+		err = signup.ErrNotFound
+	}
 	if err != nil {
 		return signup.Person{}, fmt.Errorf("read sign-up: %w", unavailable(err))
-	}
-	if found == nil {
-		return signup.Person{}, signup.ErrNotFound
 	}
 	return *found, nil
 }
 
-// person returns the one a condition selects, or nil.
-func person(conn *sqlite.Conn, where string, args ...any) (p *signup.Person, err error) {
-	_, err = query(conn, "SELECT id, first, last, email, status, accepted FROM signups WHERE "+where, func(r *row) error {
-		p = &signup.Person{ID: r.text(), First: r.text(), Last: r.text()}
-		p.Address, err = address.Parse(r.text())
-		p.Status, p.Accepted = signup.Status(r.text()), time.Unix(r.int(), 0)
-		return err
-	}, args...)
-	return p, err
-}
+const sqlPersonThere = "id = ? AND status <> 'erased'"
 
-// Erase takes everything personal of a sign-up out of the store and calls off
-// its mails, in one commit. What was queued for it means nothing afterwards.
-// Erasing twice is harmless; [signup.ErrNotFound] if it was never there.
-func (s *Store) Erase(ctx context.Context, id string) error {
-	err := s.commit(ctx, func(t *tx) error {
-		seq, found, err := one(t.conn, "SELECT seq FROM signups WHERE id = ?", id)
+// mostPeople is how many People returns at most.
+const mostPeople = 100
+
+// People implements [signup.Store].
+func (s *Store) People(ctx context.Context, f address.Fingerprint) (found []signup.Person, err error) {
+	err = s.look(ctx, func(t *tx) error {
+		account, err := person(t.conn, sqlAccount, f[:])
 		if err != nil {
 			return err
 		}
-		if !found {
-			return signup.ErrNotFound
+		if account != nil {
+			found = append(found, *account)
 		}
-		if _, err := t.exec("UPDATE signups SET first = '', last = '', email = '', status = 'erased' WHERE seq = ?", seq); err != nil {
-			return err
-		}
-		if _, err := t.exec("DELETE FROM idempotency WHERE signup = ?", seq); err != nil {
-			return err
-		}
-		if _, err := t.cancel(id, "the person was erased"); err != nil {
-			return err
-		}
-		return t.forgetAnswers(id)
-	})
-	if err != nil {
-		return fmt.Errorf("erase sign-up: %w", unavailable(err))
-	}
-	return nil
-}
-
-// forgetAnswers blanks what mail servers said about a subject's mails: whoever
-// stored it should have taken addresses out, and this does not rely on it.
-func (t *tx) forgetAnswers(subject string) error {
-	for _, sql := range []string{sqlForgetAnswers, sqlForgetAttemptAnswers} {
-		if _, err := t.exec(sql, subject, subject); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-const (
-	sqlForgetAnswers        = "UPDATE mails SET answer = '' WHERE " + sqlOfSubject
-	sqlForgetAttemptAnswers = "UPDATE attempts SET answer = '' WHERE mail IN (SELECT seq FROM mails WHERE " + sqlOfSubject + ")"
-)
-
-// sendable is the address a subject's mail goes to, or "" when the person is
-// erased or was never there.
-func (t *tx) sendable(subject string) (string, error) {
-	var typed string
-	_, err := query(t.conn, sqlEmail, func(r *row) error {
-		typed = r.text()
-		return nil
-	}, subject)
-	if err != nil || typed == "" {
-		return "", err
-	}
-	to, err := address.Parse(typed)
-	if err != nil {
-		return "", fmt.Errorf("read stored address: %w", err)
-	}
-	return to.Sendable(), nil
-}
-
-const sqlEmail = "SELECT email FROM signups WHERE id = ?"
-
-// SharedKey returns the secret of a name. The first caller's fresh bytes become
-// the secret, on disk before it returns; everybody after gets those.
-func (s *Store) SharedKey(ctx context.Context, name string, fresh []byte) (secret []byte, err error) {
-	err = s.commit(ctx, func(t *tx) error {
-		if _, err := t.exec("INSERT INTO keys (name, secret) VALUES (?, ?) ON CONFLICT DO NOTHING", name, fresh); err != nil {
-			return err
-		}
-		_, err := query(t.conn, "SELECT secret FROM keys WHERE name = ?", func(r *row) error {
-			secret = r.bytes()
-			return nil
-		}, name)
+		others, err := people(t.conn, sqlOthers, f[:], mostPeople-len(found))
+		found = append(found, others...)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read shared key %s: %w", name, unavailable(err))
+		return nil, fmt.Errorf("read the sign-ups of an address: %w", unavailable(err))
 	}
-	return secret, nil
+	return found, nil
+}
+
+const (
+	selectPerson = `SELECT id, first, last, email, status, accepted, confirmed, locale, consent_text, consent_origin
+		FROM signups WHERE `
+	sqlAccount = "fingerprint = ? AND status = 'confirmed'"
+	sqlOthers  = "fingerprint = ? AND status <> 'confirmed' ORDER BY seq LIMIT ?"
+)
+
+// people returns those a condition selects.
+func people(conn *sqlite.Conn, where string, args ...any) (found []signup.Person, err error) {
+	_, err = query(conn, selectPerson+where, func(r *row) (err error) {
+		p := signup.Person{ID: r.text(), First: r.text(), Last: r.text()}
+		if p.Address, err = address.Parse(r.text()); err != nil {
+			return fmt.Errorf("read stored address: %w", err)
+		}
+		p.Status, p.Accepted = signup.Status(r.text()), time.Unix(r.int(), 0)
+		if confirmed := r.optional(); confirmed != 0 {
+			p.Confirmed = time.Unix(int64(confirmed), 0)
+		}
+		p.Locale, p.Consent.Text, p.Consent.Origin = r.text(), r.text(), r.short()
+		found = append(found, p)
+		return nil
+	}, args...)
+	return found, err
+}
+
+// person returns the one a condition selects, or nil.
+func person(conn *sqlite.Conn, where string, args ...any) (*signup.Person, error) {
+	found, err := people(conn, where, args...)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
 }
 
 // unavailable marks the errors that say the store cannot work now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"bellhop/internal/onboarding"
@@ -11,11 +12,11 @@ import (
 	zombie "zombiezen.com/go/sqlite"
 )
 
-var scan = regexp.MustCompile("^SCAN (mails|signups|attempts)|TEMP B-TREE")
+var scan = regexp.MustCompile("^SCAN (mails|signups|attempts|signins|sessions|charges|s|a)\\b|TEMP B-TREE")
 
 // Cost per mail must not grow with the number of mails owed: every statement
-// finds its rows through an index. (Only idempotency keys are read in the order
-// they lie in, up to a limit.)
+// finds its rows through an index. (Only idempotency keys, requests to sign in
+// and charges are read in the order they lie in, up to a limit.)
 func TestNoStatementScansMails(t *testing.T) {
 	s, err := Open(Options{Path: filepath.Join(t.TempDir(), "s.db"), Policy: onboarding.DefaultPolicy()})
 	if err != nil {
@@ -24,7 +25,11 @@ func TestNoStatementScansMails(t *testing.T) {
 	defer s.Close()
 	statements := []string{
 		sqlDue, sqlRelayed, sqlNextPause, sqlNextExpiry, sqlOldestDue, sqlDead, sqlAudit, sqlAuditAttempts, sqlMissing,
-		sqlPersonOfKey, sqlEmail, sqlEnded, sqlDoubts, sqlLateAnswer, sqlForgetKeys,
+		sqlPersonOfKey, sqlSignUp, sqlSignIn, sqlAccountOf, sqlSignUpNumber, sqlProgress, sqlTrySignUp, sqlTrySignIn,
+		sqlDiscard, sqlConfirm, sqlCharges, sqlCharged, sqlSeenDue, sqlSeen, sqlRotate, sqlEndSession, sqlEndSessions,
+		sqlOtherSignUps, sqlSignInsOf, sqlForgetSessions, sqlEraseSignUp, sqlUnconfirmed, sqlPurgeSessions, sqlSignInRecords,
+		selectPerson + sqlPersonThere, selectPerson + sqlAccount, selectPerson + sqlOthers,
+		selectSession + sqlSession, selectSession + sqlSessionIn, sqlEnded, sqlDoubts, sqlLateAnswer, sqlForgetKeys,
 		sqlForgetAnswers, sqlForgetAttemptAnswers, sqlSignUps, sqlMovedAttempts,
 	}
 	for _, where := range []string{
@@ -40,6 +45,24 @@ func TestNoStatementScansMails(t *testing.T) {
 				t.Errorf("%s\n\t%s", sql, step)
 			}
 		}
+	}
+}
+
+// The budget of an address is read at every claim and every commit: that must
+// be one look at one index, and nothing else.
+func TestABudgetIsOneIndexedLookup(t *testing.T) {
+	s, err := Open(Options{Path: filepath.Join(t.TempDir(), "s.db"), Policy: onboarding.DefaultPolicy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	want := []string{"SEARCH charges USING COVERING INDEX charges_of (fingerprint=? AND budget=? AND at>? AND at<?)"}
+	if steps := plan(t, s, sqlCharges); !slices.Equal(steps, want) {
+		t.Errorf("the plan is %q", steps)
+	}
+	want = []string{"SEARCH signups USING COVERING INDEX accounts (fingerprint=?)"}
+	if steps := plan(t, s, sqlAccountOf); !slices.Equal(steps, want) {
+		t.Errorf("the plan of the account's is %q", steps)
 	}
 }
 

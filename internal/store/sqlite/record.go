@@ -54,9 +54,7 @@ func gone(err error) error {
 func (t *tx) recordUncommitted(m *mail, r onboarding.Result) error {
 	switch r.To {
 	case onboarding.Sent, onboarding.Unknown:
-		used := onboarding.Held{Mint: int(m.mint), Copy: m.doubt}.NextMint()
-		t.pass(m, onboarding.Rendered{Mint: used, BodyHash: m.bodyHash})
-		return t.recordCommitted(m, r)
+		return t.makeUp(m, r)
 	case onboarding.Due, onboarding.Failed:
 	default:
 		return fmt.Errorf("mail %s: an attempt cannot end as %q", m.id, r.To)
@@ -64,6 +62,20 @@ func (t *tx) recordUncommitted(m *mail, r onboarding.Result) error {
 	m.countClaim(r, r.Counts)
 	t.settle(m, r)
 	return t.save(m)
+}
+
+// makeUp takes a mail over the point of no return that it had passed before, and
+// ends its claim.
+func (t *tx) makeUp(m *mail, r onboarding.Result) error {
+	s, err := t.subjectOf(m.id)
+	if err != nil {
+		return err
+	}
+	used := onboarding.Held{Mint: int(m.mint), Copy: m.doubt}.NextMint()
+	if err := t.pass(m, s, onboarding.Rendered{Mint: used, BodyHash: m.bodyHash}); err != nil {
+		return err
+	}
+	return t.recordCommitted(m, r)
 }
 
 // recordCommitted ends a claim whose dot may have been written.

@@ -194,6 +194,17 @@ func (s *Store) call(fn func(*tx) error) func(*sqlite.Conn) error {
 	}
 }
 
+// look reads beside the writer what has been committed: all that was waited
+// for, and not everything that rides.
+func (s *Store) look(ctx context.Context, fn func(*tx) error) error {
+	return s.db.Read(ctx, func(conn *sqlite.Conn) error { return fn(s.reading(conn)) })
+}
+
+// reading is a step that changes nothing.
+func (s *Store) reading(conn *sqlite.Conn) *tx {
+	return &tx{conn: conn, now: s.now().UnixMilli(), policy: s.policy}
+}
+
 // readAll reads beside the writer, after everything that has returned so far
 // has been committed.
 func (s *Store) readAll(ctx context.Context, fn func(*sqlite.Conn) error) error {

@@ -19,7 +19,7 @@ func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int)
 	var swept onboarding.Swept
 	for _, sweep := range []sweeper{
 		sweepHeld(onboarding.Sending), sweepHeld(onboarding.Committing), sweepUnknown, sweepExpired,
-		sweepQueued(onboarding.Urgent), sweepQueued(onboarding.Bulk), sweepAhead, sweepKeys,
+		sweepQueued(onboarding.Urgent), sweepQueued(onboarding.Bulk), sweepAhead, sweepKeys, sweepCharges,
 	} {
 		err := s.ride(ctx, func(t *tx) error {
 			n, err := sweep(t, by, limit, &swept)

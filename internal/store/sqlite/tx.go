@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
 
 	"zombiezen.com/go/sqlite"
@@ -20,6 +21,9 @@ type tx struct {
 
 // ms is a duration in the unit of the tables.
 func ms(d time.Duration) int64 { return d.Milliseconds() }
+
+// at is a time of the tables.
+func at(ms int64) time.Time { return time.UnixMilli(ms) }
 
 // since is how long ago a time of the tables was, 0 if it is to come.
 func since(now, at int64) time.Duration {
@@ -66,6 +70,8 @@ func query(conn *sqlite.Conn, sql string, fn func(*row) error, args ...any) (fou
 func bind(stmt *sqlite.Stmt, args []any) error {
 	for i, arg := range args {
 		switch v := arg.(type) {
+		case nil:
+			stmt.BindNull(i + 1)
 		case int64:
 			stmt.BindInt64(i+1, v)
 		case int:
@@ -92,6 +98,14 @@ func bind(stmt *sqlite.Stmt, args []any) error {
 // optional is a time that may be missing: NULL in the tables, 0 here.
 type optional int64
 
+// orNull is how a fingerprint is bound: NULL for none.
+func orNull(f address.Fingerprint) any {
+	if f.IsZero() {
+		return nil
+	}
+	return f[:]
+}
+
 // row reads one result row, column by column.
 type row struct {
 	stmt *sqlite.Stmt
@@ -111,6 +125,12 @@ func (r *row) optional() optional { return optional(r.int()) } // SQLite reads N
 func (r *row) hash() (h [32]byte) {
 	r.stmt.ColumnBytes(r.next(), h[:])
 	return h
+}
+
+// short reads what may be NULL or empty: then it is zero.
+func (r *row) short() (b [16]byte) {
+	r.stmt.ColumnBytes(r.next(), b[:])
+	return b
 }
 
 func (r *row) bytes() []byte {

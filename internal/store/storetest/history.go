@@ -67,7 +67,7 @@ func (w *world) history(giveUp bool) {
 				}
 				h.script = append(h.script, r)
 			}
-			if giveUp {
+			if giveUp && i%8 == 0 { // each doubles what there is to be judged
 				h.patience = time.Duration(rand.IntN(3000)) * time.Microsecond
 			}
 			all = append(all, h)
@@ -122,6 +122,9 @@ func (h *historian) note(client int, began time.Time, c redeemCall, call func(co
 		lost := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, signup.ErrUnavailable)
 		if !lost || h.patience == 0 {
 			h.w.Errorf("%v: %v", c, err)
+		}
+		if c.session == "" {
+			return // nothing was learnt, and nothing changed
 		}
 		end, op.Return = redeemEnd{unknown: true}, math.MaxInt64
 	}
@@ -190,7 +193,7 @@ func (r register) step(c redeemCall, end redeemEnd) (bool, any) {
 	user, used := r.used[c.subject]
 	switch {
 	case c.session == "":
-		return end.unknown || end.used == used, r
+		return end.used == used, r
 	case used && user != c.session:
 		return end.unknown || end.used, r
 	case !used:

@@ -24,6 +24,14 @@ func (w *world) mint(id onboarding.MailID) signup.Mint {
 	return m
 }
 
+// sameMint compares mints, addresses by their text.
+func sameMint(w *world, what string, got, want signup.Mint) {
+	w.Helper()
+	equal(w, what+"'s address", got.Address.Typed(), want.Address.Typed())
+	got.Address = want.Address
+	equal(w, what, got, want)
+}
+
 func (w *world) noMint(id onboarding.MailID) {
 	w.Helper()
 	_, err := w.Store.Mint(w.ctx, id)
@@ -38,19 +46,19 @@ func mintTells(w *world) {
 	want := signup.Mint{
 		Mail: id, Number: 1, Variant: onboarding.Confirm, Address: a.Person.Address, Locale: "fr",
 	}
-	equal(w, "the mint before the dot", w.mint(id), want)
+	sameMint(w, "the mint before the dot", w.mint(id), want)
 	w.record(h.Claim, to(onboarding.Due))
 	w.Advance(time.Minute)
 	want.Age = time.Minute
-	equal(w, "the mint of a mail that is tried again", w.mint(id), want)
+	sameMint(w, "the mint of a mail that is tried again", w.mint(id), want)
 	w.Advance(1500 * time.Millisecond)
 	w.sent(id)
 	w.Advance(time.Hour)
 	want.Number, want.Age = 2, time.Hour
-	equal(w, "the second mint", w.mint(id), want)
+	sameMint(w, "the second mint", w.mint(id), want)
 	w.Advance(-2 * time.Hour)
 	want.Age = 0
-	equal(w, "the mint after the clock was set back", w.mint(id), want)
+	sameMint(w, "the mint after the clock was set back", w.mint(id), want)
 }
 
 func mintOfSignIn(w *world) {
@@ -60,7 +68,7 @@ func mintOfSignIn(w *world) {
 	r.Locale = "nl"
 	w.must(w.Store.Ask(w.ctx, r))
 	w.sent(r.Mail.ID)
-	equal(w, "the mint", w.mint(r.Mail.ID), signup.Mint{
+	sameMint(w, "the mint", w.mint(r.Mail.ID), signup.Mint{
 		Mail: r.Mail.ID, Number: 1, Variant: onboarding.SignInLink, Address: who, Locale: "nl",
 	})
 }
@@ -111,6 +119,7 @@ func mintErased(w *world) {
 	w.sent(asked)
 	w.must(w.Store.Erase(w.ctx, account.ID))
 	w.noMint(asked)
+	w.Advance(resendAfter)
 	w.account(who) // whose request it was not
 	w.noMint(asked)
 }
@@ -120,7 +129,7 @@ func mintChangesNothing(w *world) {
 	h := w.mailed(who)
 	before := w.mint(h.Claim.Mail)
 	for range 1000 {
-		equal(w, "the mint", w.mint(h.Claim.Mail), before)
+		sameMint(w, "the mint", w.mint(h.Claim.Mail), before)
 	}
 	_, err := w.Store.Redeem(w.ctx, w.redemption(h, who))
 	w.must(err)

@@ -122,13 +122,15 @@ func (w *world) person(id string) signup.Person {
 	return p
 }
 
-// samePeople compares what is stored of a person, times by their instant.
+// samePerson compares what is stored of a person, times by their instant and
+// addresses by their text.
 func samePerson(w *world, what string, got, want signup.Person) {
 	w.Helper()
 	equal(w, what+" was accepted", got.Accepted.Unix(), want.Accepted.Unix())
 	equal(w, what+" is confirmed", got.Confirmed.IsZero(), want.Confirmed.IsZero())
 	equal(w, what+" was confirmed", got.Confirmed.Unix(), want.Confirmed.Unix())
-	got.Accepted, got.Confirmed = want.Accepted, want.Confirmed
+	equal(w, what+"'s address", got.Address.Typed(), want.Address.Typed())
+	got.Accepted, got.Confirmed, got.Address = want.Accepted, want.Confirmed, want.Address
 	equal(w, what, got, want)
 }
 

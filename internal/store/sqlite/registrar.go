@@ -1,0 +1,301 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"bellhop/internal/address"
+	"bellhop/internal/crashpoint"
+	"bellhop/internal/onboarding"
+	"bellhop/internal/signup"
+
+	"zombiezen.com/go/sqlite"
+)
+
+// Erase implements [signup.Registrar].
+func (s *Store) Erase(ctx context.Context, id string) error {
+	err := s.commit(ctx, func(t *tx) error {
+		err := t.erase(id)
+		crashpoint.Here(crashpoint.Erasing)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("erase sign-up: %w", unavailable(err))
+	}
+	return nil
+}
+
+const erasedText = "the person was erased"
+
+func (t *tx) erase(id string) error {
+	s, err := t.subject(id, onboarding.SignUp)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		_, found, err := one(t.conn, sqlSignUpNumber, id)
+		if err == nil && !found {
+			err = signup.ErrNotFound
+		}
+		return err // or was erased before
+	}
+	if s.confirmed {
+		if err := t.eraseAccount(s); err != nil {
+			return err
+		}
+	}
+	return t.eraseSignUp(numbered{s.seq, s.id}, erasedText)
+}
+
+// eraseAccount erases what an account has beside its own sign-up.
+func (t *tx) eraseAccount(s *subject) error {
+	others, err := t.numbered(sqlOtherSignUps, s.fingerprint[:])
+	if err != nil {
+		return err
+	}
+	for _, other := range others {
+		if err := t.eraseSignUp(other, erasedText); err != nil {
+			return err
+		}
+	}
+	requests, err := t.numbered(sqlSignInsOf, s.fingerprint[:])
+	if err != nil {
+		return err
+	}
+	for _, r := range requests {
+		if err := t.eraseSignIn(r, erasedText); err != nil {
+			return err
+		}
+	}
+	_, err = t.exec(sqlForgetSessions, s.seq)
+	return err
+}
+
+const (
+	sqlOtherSignUps   = "SELECT seq, id FROM signups WHERE fingerprint = ? AND status = 'pending'"
+	sqlSignInsOf      = "SELECT seq, id FROM signins WHERE fingerprint = ?"
+	sqlForgetSessions = "DELETE FROM sessions WHERE account = ?"
+	sqlEraseSignUp    = `UPDATE signups SET first = '', last = '', email = '', status = 'erased', fingerprint = NULL,
+		locale = '', muted = '', consent_text = '', consent_origin = x'', confirmed = NULL,
+		redeemed_at = NULL, redeemed_by = '', tries = 0 WHERE seq = ?`
+)
+
+// numbered is a sign-up or a request to sign in.
+type numbered struct {
+	seq int64
+	id  string
+}
+
+func (t *tx) numbered(sql string, args ...any) (found []numbered, err error) {
+	_, err = query(t.conn, sql, func(r *row) error {
+		found = append(found, numbered{r.int(), r.text()})
+		return nil
+	}, args...)
+	return found, err
+}
+
+func (t *tx) eraseSignUp(s numbered, why string) error {
+	if _, err := t.exec(sqlEraseSignUp, s.seq); err != nil {
+		return err
+	}
+	if _, err := t.exec("DELETE FROM idempotency WHERE signup = ?", s.seq); err != nil {
+		return err
+	}
+	return t.callOff(s.id, why)
+}
+
+func (t *tx) eraseSignIn(s numbered, why string) error {
+	if _, err := t.exec("DELETE FROM signins WHERE seq = ?", s.seq); err != nil {
+		return err
+	}
+	return t.callOff(s.id, why)
+}
+
+// callOff cancels a subject's mails and blanks what mail servers said about
+// them: whoever stored it should have taken addresses out, and this does not
+// rely on it.
+func (t *tx) callOff(subject, why string) error {
+	if _, err := t.cancel(subject, why); err != nil {
+		return err
+	}
+	for _, sql := range []string{sqlForgetAnswers, sqlForgetAttemptAnswers} {
+		if _, err := t.exec(sql, subject, subject); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	sqlForgetAnswers        = "UPDATE mails SET answer = '' WHERE " + sqlOfSubject
+	sqlForgetAttemptAnswers = "UPDATE attempts SET answer = '' WHERE mail IN (SELECT seq FROM mails WHERE " + sqlOfSubject + ")"
+)
+
+// purgeStep is how many of a kind are purged in one commit at most, so that
+// sign-ups never queue behind all of them.
+const purgeStep = 100
+
+// Purge implements [signup.Registrar].
+func (s *Store) Purge(ctx context.Context, r signup.Retention) (done signup.Purged, err error) {
+	for _, kind := range []struct {
+		purged *int
+		purge  func(t *tx, limit int) (int, error)
+	}{
+		{&done.SignUps, func(t *tx, limit int) (int, error) { return t.purgeSignUps(t.now-ms(r.Unconfirmed), limit) }},
+		{&done.SignIns, func(t *tx, limit int) (int, error) { return t.purgeSignIns(t.now-ms(r.SignIns), limit) }},
+		{&done.Sessions, func(t *tx, limit int) (int, error) { return t.exec(sqlPurgeSessions, t.now, limit) }},
+	} {
+		for more := true; more; {
+			limit := min(purgeStep, r.Limit-*kind.purged)
+			err := s.commit(ctx, func(t *tx) error {
+				n, err := kind.purge(t, limit)
+				*kind.purged += n
+				more = n == limit && *kind.purged < r.Limit
+				return err
+			})
+			if err != nil {
+				return signup.Purged{}, fmt.Errorf("purge: %w", unavailable(err))
+			}
+		}
+		done.More = done.More || *kind.purged == r.Limit
+	}
+	return done, nil
+}
+
+// purgeSignUps erases those that were accepted before a time and are no
+// accounts.
+func (t *tx) purgeSignUps(before int64, limit int) (int, error) {
+	old, err := t.numbered(sqlUnconfirmed, (before+999)/1000, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range old {
+		if err := t.eraseSignUp(s, "it was not confirmed in time"); err != nil {
+			return 0, err
+		}
+	}
+	return len(old), nil
+}
+
+func (t *tx) purgeSignIns(before int64, limit int) (int, error) {
+	old, err := t.numbered(sqlOldSignIns, limit, before)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range old {
+		if err := t.eraseSignIn(s, "the request is too old"); err != nil {
+			return 0, err
+		}
+	}
+	return len(old), nil
+}
+
+const (
+	sqlUnconfirmed   = "SELECT seq, id FROM signups WHERE status = 'pending' AND accepted < ? ORDER BY accepted LIMIT ?"
+	sqlOldSignIns    = "SELECT seq, id FROM (SELECT seq, id, asked FROM signins ORDER BY seq LIMIT ?) WHERE asked < ?"
+	sqlPurgeSessions = "DELETE FROM sessions WHERE seq IN (SELECT seq FROM sessions WHERE until <= ? ORDER BY until LIMIT ?)"
+)
+
+// Export implements [signup.Registrar].
+func (s *Store) Export(ctx context.Context, id string) (d signup.Dossier, err error) {
+	err = s.read(ctx, func(conn *sqlite.Conn) (err error) {
+		d, err = s.reading(conn).dossier(id)
+		return err
+	})
+	if err != nil {
+		return signup.Dossier{}, fmt.Errorf("export what is held about a person: %w", unavailable(err))
+	}
+	return d, nil
+}
+
+func (t *tx) dossier(id string) (d signup.Dossier, err error) {
+	s, err := t.subject(id, onboarding.SignUp)
+	if err != nil {
+		return d, err
+	}
+	if s == nil {
+		return d, signup.ErrNotFound
+	}
+	p, err := person(t.conn, "seq = ?", s.seq)
+	if err != nil {
+		return d, err
+	}
+	d.Person = *p
+	subjects := []string{id}
+	if s.confirmed {
+		if err := t.addAccount(&d, s); err != nil {
+			return d, err
+		}
+		for _, other := range d.SignUps {
+			subjects = append(subjects, other.ID)
+		}
+		for _, r := range d.SignIns {
+			subjects = append(subjects, r.ID)
+		}
+	}
+	d.Mails, err = t.mailRecords(subjects)
+	return d, err
+}
+
+// addAccount adds what is held for an account's address.
+func (t *tx) addAccount(d *signup.Dossier, s *subject) (err error) {
+	if d.SignUps, err = people(t.conn, sqlOthers, s.fingerprint[:], -1); err != nil {
+		return err
+	}
+	if d.Sessions, err = sessions(t.conn, sqlSessionIn, s.id, t.now); err != nil {
+		return err
+	}
+	if d.SignIns, err = t.signInRecords(s.fingerprint); err != nil {
+		return err
+	}
+	_, err = query(t.conn, sqlCharged, func(r *row) error {
+		if d.Charged == nil {
+			d.Charged = map[onboarding.Budget][]time.Time{}
+		}
+		budget := onboarding.Budget(r.text())
+		d.Charged[budget] = append(d.Charged[budget], at(r.int()))
+		return nil
+	}, s.fingerprint[:])
+	return err
+}
+
+const (
+	sqlCharged       = "SELECT budget, at FROM charges WHERE fingerprint = ? ORDER BY budget, at"
+	sqlSignInRecords = "SELECT id, asked, redeemed_at FROM signins WHERE fingerprint = ? ORDER BY seq"
+)
+
+func (t *tx) signInRecords(f address.Fingerprint) (found []signup.SignInRecord, err error) {
+	_, err = query(t.conn, sqlSignInRecords, func(r *row) error {
+		record := signup.SignInRecord{ID: r.text(), Asked: at(r.int())}
+		if used := r.optional(); used != 0 {
+			record.Used = at(int64(used))
+		}
+		found = append(found, record)
+		return nil
+	}, f[:])
+	return found, err
+}
+
+// mailRecords tells of the mails of some subjects, in the order in which they
+// were owed.
+func (t *tx) mailRecords(subjects []string) (found []signup.MailRecord, err error) {
+	var all []*mail
+	for _, id := range subjects {
+		mails, err := t.mails(sqlOfSubject, id, id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, mails...)
+	}
+	slices.SortFunc(all, func(a, b *mail) int { return cmp.Compare(a.seq, b.seq) })
+	for _, m := range all {
+		found = append(found, signup.MailRecord{
+			ID: m.id, Variant: m.variant, State: m.state, Created: at(m.created), Attempts: int(m.attempts),
+			Reason: m.reason, Reply: m.reply,
+		})
+	}
+	return found, nil
+}
