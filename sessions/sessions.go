@@ -195,10 +195,17 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Claims, error) {
 		return Claims{}, fmt.Errorf("%w: line break", ErrInvalid)
 	}
 	var c claims
-	_, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) { return v.keyFor(ctx, t) })
+	var unavailable error
+	_, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) {
+		key, err := v.keyFor(ctx, t)
+		if errors.Is(err, ErrUnavailable) {
+			unavailable = err // without the library's words around it
+		}
+		return key, err
+	})
 	switch {
-	case errors.Is(err, ErrUnavailable):
-		return Claims{}, err
+	case unavailable != nil:
+		return Claims{}, unavailable
 	case err != nil:
 		return Claims{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
