@@ -5,15 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"bellhop/internal/limit"
 	"bellhop/internal/signup"
-	"bellhop/internal/token"
 	"bellhop/internal/web"
 )
 
@@ -44,6 +43,13 @@ func (d *discard) WriteHeader(status int)      { d.status = status }
 func BenchmarkCreateUserJSON(b *testing.B) {
 	b.Run("bare", func(b *testing.B) { benchmarkPost(b, bareGin()) })
 	b.Run("bellhop", func(b *testing.B) { benchmarkPost(b, overNowhere(b)) })
+	b.Run("guarded", func(b *testing.B) { benchmarkPost(b, overNowhere(b, guarded)) })
+}
+
+// guarded adds limits that are never reached.
+func guarded(c *web.Config) {
+	often := limit.Rate{Events: 1 << 30, Per: time.Second}
+	c.Guard = web.Guard{Limiter: limit.NewMemory(0, nil), Secret: make([]byte, 32), PerIP: often, Total: often}
 }
 
 func bareGin() http.Handler {
@@ -60,24 +66,11 @@ func bareGin() http.Handler {
 	return r
 }
 
-func overNowhere(b *testing.B) http.Handler {
-	const publicURL = "http://localhost:6969"
-	public, err := url.Parse(publicURL)
-	if err != nil {
-		b.Fatal(err)
-	}
-	tokens, err := token.NewPending(b.Context(), newMemory(), publicURL, token.SignUpSession, time.Now)
-	if err != nil {
-		b.Fatal(err)
-	}
-	handler, err := web.New(web.Config{
-		PublicURL: public, People: signup.NewService(nowhere{}, signup.Settings{}),
-		SignUpTokens: tokens, Readiness: new(readiness), Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	return handler
+func overNowhere(b *testing.B, changes ...func(*web.Config)) http.Handler {
+	return houseWith(b, home, nil, func(c *web.Config) {
+		c.People = signup.NewService(nowhere{}, signup.Settings{})
+		c.Metrics, c.Log = nil, slog.New(slog.DiscardHandler)
+	}).routes
 }
 
 func benchmarkPost(b *testing.B, handler http.Handler) {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -10,12 +9,27 @@ import (
 	"strings"
 )
 
-// input is a form as it was sent, before anything is checked.
+// input is a request's body as it was sent, before anything is checked. Which
+// fields it takes is each route's to say.
 type input struct {
 	first, last, email string
-	// key is the hidden field of our own page, "" from anywhere else.
-	key string
+	code               string
+	refreshToken       string
+
+	// What only our own pages have: a JSON body cannot.
+	key     string // makes sending a form twice one sign-up
+	next    string // where to go afterwards
+	consent string // the version of the text that was shown
+	stamp   string // when the form was shown
+	website string // hidden, and empty unless a robot filled it in
 }
+
+// The fields of each kind of body.
+func signUpFields() []string  { return []string{"first", "last", "email"} }
+func signInFields() []string  { return []string{"email"} }
+func codeFields() []string    { return []string{"code"} }
+func refreshFields() []string { return []string{"refresh_token"} }
+func noFields() []string      { return nil }
 
 // field returns where a field's value goes, nil for a name we do not know.
 func (in *input) field(name string) *string {
@@ -26,8 +40,30 @@ func (in *input) field(name string) *string {
 		return &in.last
 	case "email":
 		return &in.email
+	case "code":
+		return &in.code
+	case "refresh_token":
+		return &in.refreshToken
 	}
 	return nil
+}
+
+// pageField returns where the value of a form's field goes, nil for a name we do
+// not know.
+func (in *input) pageField(name string) *string {
+	switch name {
+	case keyField:
+		return &in.key
+	case "next":
+		return &in.next
+	case "consent":
+		return &in.consent
+	case "stamp":
+		return &in.stamp
+	case "website":
+		return &in.website
+	}
+	return in.field(name)
 }
 
 // bodyKind is a content type that a form may come in.
@@ -39,8 +75,9 @@ const (
 	multipartBody  bodyKind = "multipart/form-data"
 )
 
-// readInput reads and decodes a request's body. Its errors are problems.
-func readInput(w http.ResponseWriter, r *http.Request) (in input, kind bodyKind, err error) {
+// readInput reads and decodes a request's body, of which JSON may have the given
+// fields and no others. Its errors are problems.
+func readInput(w http.ResponseWriter, r *http.Request, fields []string) (in input, kind bodyKind, err error) {
 	kind, boundary, err := kindOf(r.Header)
 	if err != nil {
 		return input{}, kind, err
@@ -51,7 +88,7 @@ func readInput(w http.ResponseWriter, r *http.Request) (in input, kind bodyKind,
 	}
 	switch kind {
 	case jsonBody:
-		in, err = decodeJSON(body)
+		in, err = decodeJSON(body, fields)
 	case urlencodedBody:
 		in, err = decodeURLEncoded(body)
 	case multipartBody:
@@ -64,7 +101,7 @@ func readInput(w http.ResponseWriter, r *http.Request) (in input, kind bodyKind,
 func kindOf(h http.Header) (kind bodyKind, boundary string, err error) {
 	contentType := h.Get("Content-Type")
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return "", "", unsupported("A compressed body is not accepted.")
+		return "", "", unsupported("problem.compressed")
 	}
 	if bodyKind(contentType) == jsonBody { // what programs send
 		return jsonBody, "", nil
@@ -79,16 +116,19 @@ func kindOf(h http.Header) (kind bodyKind, boundary string, err error) {
 	case multipartBody:
 		boundary = params["boundary"]
 	default:
-		return "", "", unsupported("Send " + string(jsonBody) + ", " + string(urlencodedBody) + " or " + string(multipartBody) + ".")
+		return "", "", unsupported("problem.content-type")
 	}
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return kind, "", unsupported("Only UTF-8 is understood.")
+		return kind, "", unsupported("problem.charset")
 	}
 	return kind, boundary, nil
 }
 
-func unsupported(message string) *problem {
-	return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", message: message}
+// unsupported is the problem of a body in a form that we do not read. The text
+// says which we do.
+func unsupported(key string) *problem {
+	text := message{key: key, values: []any{"json", jsonBody, "form", urlencodedBody, "multipart", multipartBody}}
+	return &problem{status: http.StatusUnsupportedMediaType, code: "unsupported_media_type", text: text}
 }
 
 // readBody reads at most 16 KiB, and nothing of a body that says it is longer.
@@ -120,12 +160,13 @@ func bodyProblem(err error) error {
 	return errCutShort
 }
 
-// malformed is the problem of a body that cannot be read. The field is "" if
-// no single one is at fault; it is a name we know, or one that was sent.
-func malformed(field, format string, args ...any) *problem {
-	p := &problem{status: http.StatusBadRequest, code: "malformed", message: fmt.Sprintf(format, args...)}
+// malformed is the problem of a body that cannot be read, with a text of the
+// catalogue and its values. The field is "" if no single one is at fault; it is
+// a name we know, or one that was sent.
+func malformed(field, key string, values ...any) *problem {
+	p := &problem{status: http.StatusBadRequest, code: "malformed", text: message{key: key, values: values}}
 	if field != "" {
-		p.fields = map[string]string{field: p.message}
+		p.fields = map[string]message{field: p.text}
 	}
 	return p
 }

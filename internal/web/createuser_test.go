@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"bellhop/internal/signup"
 )
@@ -48,8 +49,8 @@ func TestCreateUserJSON(t *testing.T) {
 
 func TestCreateUserForm(t *testing.T) {
 	for _, tt := range []struct{ publicURL, cookie string }{
-		{"http://localhost:6969", "session"},
-		{"https://desk.example", "__Host-session"},
+		{"http://localhost:6969", "pending"},
+		{"https://desk.example", "__Host-pending"},
 	} {
 		h := newHouse(t, tt.publicURL, nil)
 		w := h.form(url.Values{"first": {"Ada"}, "last": {""}, "email": {"ada@Bücher.example"}, "key": {"k"}})
@@ -65,21 +66,35 @@ func TestCreateUserForm(t *testing.T) {
 	}
 }
 
-// wantSession checks the one cookie of an answer (B4.1).
+// wantSession checks the cookies of a stored sign-up (B4.1).
 func wantSession(t *testing.T, w *httptest.ResponseRecorder, name string, h *house) {
 	t.Helper()
-	cookies := w.Result().Cookies()
-	if len(cookies) != 1 {
-		t.Fatalf("%d cookies, want 1", len(cookies))
-	}
-	c := cookies[0]
-	secure := strings.HasPrefix(name, "__Host-")
-	if c.Name != name || !c.HttpOnly || c.Secure != secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != 72*3600 {
-		t.Errorf("cookie %v", c)
-	}
-	if id, err := h.tokens.Verify(c.Value); err != nil || id != h.store.only(t).ID {
+	pending := wantCookie(t, w, name, 72*time.Hour)
+	if id, err := h.tokens.Verify(pending); err != nil || id != h.store.only(t).ID {
 		t.Errorf("the cookie's token is for %q, %v", id, err)
 	}
+	wantCookie(t, w, strings.Replace(name, "pending", "typed", 1), 72*time.Hour)
+	if n := len(w.Result().Cookies()); n != 2 {
+		t.Errorf("%d cookies, want 2", n)
+	}
+}
+
+// wantCookie returns the value of an answer's cookie, which must be kept from
+// scripts, other sites and other names, and last so long (B4.1).
+func wantCookie(t *testing.T, w *httptest.ResponseRecorder, name string, life time.Duration) string {
+	t.Helper()
+	for _, c := range w.Result().Cookies() {
+		if c.Name != name {
+			continue
+		}
+		secure := strings.HasPrefix(name, "__Host-")
+		if !c.HttpOnly || c.Secure != secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != int(life.Seconds()) {
+			t.Errorf("cookie %v, want one for %v", c, life)
+		}
+		return c.Value
+	}
+	t.Fatalf("no cookie %s in %v", name, w.Header()["Set-Cookie"])
+	return ""
 }
 
 func TestCreateUserMultipart(t *testing.T) {
@@ -273,8 +288,8 @@ func TestIdempotencyKey(t *testing.T) {
 	wantStatus(t, h.json(body, "Idempotency-Key: k2"), http.StatusAccepted)
 	wantStatus(t, h.json(body), http.StatusAccepted)
 	wantStatus(t, h.json(body), http.StatusAccepted)
-	if len(h.store.people) != 4 {
-		t.Errorf("%d sign-ups, want 4", len(h.store.people))
+	if h.store.count() != 4 {
+		t.Errorf("%d sign-ups, want 4", h.store.count())
 	}
 	if want := []string{"accepted", "repeated", "conflict", "accepted", "accepted", "accepted"}; !slices.Equal(h.metrics.results, want) {
 		t.Errorf("counted %v, want %v", h.metrics.results, want)
@@ -287,7 +302,7 @@ func TestFormKey(t *testing.T) {
 	key := page(t, h.ask("GET", "/createUser", "")).Find("input[name=key]").AttrOr("value", "")
 	typed := url.Values{"first": {"Ada"}, "last": {"x"}, "email": {"ada@exmaple.com"}, "key": {key}}
 	first, again := h.form(typed), h.form(typed)
-	if first.Body.String() != again.Body.String() || first.Header().Get("Set-Cookie") != again.Header().Get("Set-Cookie") {
+	if first.Body.String() != again.Body.String() || !slices.Equal(first.Header()["Set-Cookie"], again.Header()["Set-Cookie"]) {
 		t.Error("sending the form again got another answer")
 	}
 	h.store.only(t)
@@ -297,14 +312,14 @@ func TestFormKey(t *testing.T) {
 	typed.Set("first", "Adax") // the same text, cut elsewhere
 	typed.Set("last", "")
 	wantStatus(t, h.form(typed), http.StatusAccepted)
-	if len(h.store.people) != 3 {
-		t.Errorf("%d sign-ups, want 3", len(h.store.people))
+	if h.store.count() != 3 {
+		t.Errorf("%d sign-ups, want 3", h.store.count())
 	}
 	typed.Set("key", "")
 	h.form(typed)
 	h.form(typed)
-	if len(h.store.people) != 5 {
-		t.Errorf("without a key: %d sign-ups, want 5", len(h.store.people))
+	if h.store.count() != 5 {
+		t.Errorf("without a key: %d sign-ups, want 5", h.store.count())
 	}
 }
 

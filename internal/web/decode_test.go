@@ -58,7 +58,7 @@ func TestDecodeJSON(t *testing.T) {
 		{body: strings.Repeat(`{"first":`, 1500) + `1` + strings.Repeat(`}`, 1500), code: "malformed", at: "first"},
 		{body: strings.Repeat(`[`, 16000), code: "malformed"},
 	} {
-		got, err := decodeJSON([]byte(tt.body))
+		got, err := decodeJSON([]byte(tt.body), signUpFields())
 		wantDecoded(t, tt.body, got, tt.want, err, tt.code, tt.at)
 	}
 }
@@ -144,7 +144,7 @@ func FuzzDecodeJSON(f *testing.F) {
 	f.Add([]byte(`{"first":1}`))
 	f.Add([]byte(`{"first":"a","first":"b"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := decodeJSON(body)
+		got, err := decodeJSON(body, signUpFields())
 		if err != nil {
 			if _, ok := errors.AsType[*problem](err); !ok {
 				t.Fatalf("%q: %v is no problem", body, err)
@@ -180,7 +180,7 @@ func FuzzDecodeForm(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q accepted, but: %v", body, err)
 		}
-		if want := (input{values.Get("first"), values.Get("last"), values.Get("email"), values.Get("key")}); got != want {
+		if want := formInput(values); got != want {
 			t.Errorf("%q: decoded %+v, want %+v", body, got, want)
 		}
 		for name, list := range values {
@@ -189,6 +189,15 @@ func FuzzDecodeForm(f *testing.F) {
 			}
 		}
 	})
+}
+
+// formInput is what the standard library reads.
+func formInput(values url.Values) input {
+	return input{
+		first: values.Get("first"), last: values.Get("last"), email: values.Get("email"), code: values.Get("code"),
+		refreshToken: values.Get("refresh_token"), key: values.Get("key"), next: values.Get("next"),
+		consent: values.Get("consent"), stamp: values.Get("stamp"), website: values.Get("website"),
+	}
 }
 
 func FuzzDecodeMultipart(f *testing.F) {
@@ -204,7 +213,7 @@ func FuzzDecodeMultipart(f *testing.F) {
 			t.Fatalf("%q accepted, but: %v", body, err)
 		}
 		values := url.Values(form.Value)
-		if want := (input{values.Get("first"), values.Get("last"), values.Get("email"), values.Get("key")}); got != want {
+		if want := formInput(values); got != want {
 			t.Errorf("%q: decoded %+v, want %+v", body, got, want)
 		}
 		if len(form.File) > 0 {

@@ -4,127 +4,151 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
 	"go.uber.org/goleak"
 
+	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
+	"bellhop/internal/sqlitedb"
+	"bellhop/internal/store/sqlite"
 	"bellhop/internal/token"
 	"bellhop/internal/web"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// accepted is the fake store's clock, standing still.
+// accepted is a moment for fakes, standing still.
 var accepted = time.Unix(1_800_000_000, 0)
 
-// memory is a store in memory: signup.Store and token.Keys.
-type memory struct {
-	signup.Store
+// shelf is the store of a house: the real one, that can be told to fail.
+type shelf struct {
+	*sqlite.Store
 	mu     sync.Mutex
-	people map[string]signup.Person
-	keys   map[[32]byte]string
-	secret []byte
-	fail   error // what every call answers, if set
-	panics any   // what every call panics with, if set
+	ids    []string // of the sign-ups that were stored
+	fail   error    // what every call of the domain answers, if set
+	panics any      // what every call of the domain panics with, if set
 }
 
-func newMemory() *memory {
-	return &memory{people: map[string]signup.Person{}, keys: map[[32]byte]string{}}
+func (s *shelf) trouble() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.panics != nil {
+		panic(s.panics)
+	}
+	return s.fail
 }
 
-func (m *memory) Accept(_ context.Context, a signup.Acceptance) (signup.Person, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.panics != nil {
-		panic(m.panics)
+func (s *shelf) Accept(ctx context.Context, a signup.Acceptance) (signup.Person, bool, error) {
+	if err := s.trouble(); err != nil {
+		return signup.Person{}, false, err
 	}
-	if m.fail != nil {
-		return signup.Person{}, false, m.fail
+	stored, repeated, err := s.Store.Accept(ctx, a)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil && !repeated {
+		s.ids = append(s.ids, stored.ID)
 	}
-	if a.Key != nil {
-		if id, used := m.keys[*a.Key]; used {
-			p := m.people[id]
-			if p.First != a.Person.First || p.Last != a.Person.Last || p.Address.Sendable() != a.Person.Address.Sendable() {
-				return signup.Person{}, false, signup.ErrConflict
-			}
-			return p, true, nil
-		}
-		m.keys[*a.Key] = a.Person.ID
-	}
-	p := a.Person
-	p.Status, p.Accepted = signup.Pending, accepted
-	m.people[p.ID] = p
-	return p, false, nil
+	return stored, repeated, err
 }
 
-func (m *memory) Person(_ context.Context, id string) (signup.Person, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fail != nil {
-		return signup.Person{}, m.fail
+func (s *shelf) Person(ctx context.Context, id string) (signup.Person, error) {
+	if err := s.trouble(); err != nil {
+		return signup.Person{}, err
 	}
-	p, ok := m.people[id]
-	if !ok {
-		return signup.Person{}, signup.ErrNotFound
-	}
-	return p, nil
+	return s.Store.Person(ctx, id)
 }
 
-func (m *memory) SharedKey(_ context.Context, _ string, fresh []byte) ([]byte, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.secret == nil {
-		m.secret = fresh
+func (s *shelf) Progress(ctx context.Context, id string) (signup.Progress, error) {
+	if err := s.trouble(); err != nil {
+		return signup.Progress{}, err
 	}
-	return m.secret, nil
+	return s.Store.Progress(ctx, id)
+}
+
+func (s *shelf) Mint(ctx context.Context, id onboarding.MailID) (signup.Mint, error) {
+	if err := s.trouble(); err != nil {
+		return signup.Mint{}, err
+	}
+	return s.Store.Mint(ctx, id)
+}
+
+func (s *shelf) Session(ctx context.Context, id string) (signup.Session, signup.Person, error) {
+	if err := s.trouble(); err != nil {
+		return signup.Session{}, signup.Person{}, err
+	}
+	return s.Store.Session(ctx, id)
+}
+
+// count is how many sign-ups were stored.
+func (s *shelf) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ids)
 }
 
 // only returns the one sign-up there is.
-func (m *memory) only(t *testing.T) signup.Person {
+func (s *shelf) only(t *testing.T) signup.Person {
 	t.Helper()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.people) != 1 {
-		t.Fatalf("%d sign-ups stored, want 1", len(m.people))
+	if n := s.count(); n != 1 {
+		t.Fatalf("%d sign-ups stored, want 1", n)
 	}
-	for _, p := range m.people {
-		return p
+	p, err := s.Store.Person(t.Context(), s.ids[0])
+	if err != nil {
+		t.Fatal(err)
 	}
-	panic("unreachable")
+	return p
 }
 
-func (m *memory) empty(t *testing.T) {
+func (s *shelf) empty(t *testing.T) {
 	t.Helper()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.people) != 0 {
-		t.Errorf("%d sign-ups stored, want none", len(m.people))
+	if n := s.count(); n != 0 {
+		t.Errorf("%d sign-ups stored, want none", n)
 	}
 }
+
+// clock is the time in a house: the real one, which a test may move on.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // counters are web.Metrics that remember.
 type counters struct {
 	mu       sync.Mutex
 	results  []string
 	requests []string
+	limited  []string
+	muted    []string
+	doors    []string // redemptions, refreshes, erasures
 	panics   int
 }
 
-func (c *counters) SignUp(result string) {
+func (c *counters) note(list *[]string, what ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.results = append(c.results, result)
+	*list = append(*list, strings.Join(what, " "))
 }
+
+func (c *counters) Limited(class string)                  { c.note(&c.limited, class) }
+func (c *counters) Muted(reason string)                   { c.note(&c.muted, reason) }
+func (c *counters) Redemption(purpose, by, result string) { c.note(&c.doors, purpose, by, result) }
+func (c *counters) Refresh(result string)                 { c.note(&c.doors, "refresh", result) }
+func (c *counters) Erasure()                              { c.note(&c.doors, "erasure") }
+
+func (c *counters) SignUp(result string) { c.note(&c.results, result) }
 
 func (c *counters) Request(route string, status int, took time.Duration) {
 	c.mu.Lock()
@@ -160,38 +184,77 @@ func (m mails) Get(_ context.Context, id string) (web.Mail, error) {
 
 // house is a front desk with everything it needs, and what it said.
 type house struct {
-	http.Handler
-	store   *memory
-	metrics *counters
-	ready   *readiness
-	tokens  *token.Pending
-	log     *bytes.Buffer
+	http.Handler              // holds every answer against openapi.yaml
+	routes       http.Handler // what web.New made
+	public       string
+	clock        *clock
+	store        *shelf
+	people       *signup.Service
+	links        onboarding.Links
+	metrics      *counters
+	ready        *readiness
+	tokens       *token.Pending // of sign-ups
+	log          *bytes.Buffer
 }
 
 func newHouse(t testing.TB, publicURL string, mailbox web.Mailbox) *house {
 	t.Helper()
-	h := &house{store: newMemory(), metrics: new(counters), ready: new(readiness), log: new(bytes.Buffer)}
-	public, err := url.Parse(publicURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.tokens, err = token.NewPending(t.Context(), h.store, publicURL, token.SignUpSession, func() time.Time { return accepted })
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.Handler, err = web.New(web.Config{
-		PublicURL:    public,
-		People:       signup.NewService(h.store, signup.Settings{}),
-		SignUpTokens: h.tokens,
-		Readiness:    h.ready,
-		Mailbox:      mailbox,
-		Metrics:      h.metrics,
-		Log:          slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	return houseWith(t, publicURL, mailbox, func(*web.Config) {})
+}
+
+// houseWith is newHouse with settings of its own.
+func houseWith(t testing.TB, publicURL string, mailbox web.Mailbox, change func(*web.Config)) *house {
+	t.Helper()
+	h, err := build(t, publicURL, mailbox, change)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// build is houseWith for settings that may be refused.
+func build(t testing.TB, publicURL string, mailbox web.Mailbox, change func(*web.Config)) (*house, error) {
+	t.Helper()
+	h := &house{public: publicURL, clock: new(clock), metrics: new(counters), ready: new(readiness), log: new(bytes.Buffer)}
+	c := web.Config{
+		Readiness: h.ready, Mailbox: mailbox, Metrics: h.metrics,
+		Log: slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	h.furnish(t, &c)
+	change(&c)
+	var err error
+	if h.routes, err = web.New(c); err != nil {
+		return nil, err
+	}
+	h.Handler = checked(t, h.routes)
+	return h, nil
+}
+
+// furnish makes the store, and what is made over it.
+func (h *house) furnish(t testing.TB, c *web.Config) {
+	t.Helper()
+	var errs [7]error
+	h.store = new(shelf)
+	h.store.Store, errs[0] = sqlite.Open(sqlite.Options{
+		Path: filepath.Join(t.TempDir(), "store.db"), Policy: onboarding.DefaultPolicy(), Now: h.clock.now, Durability: sqlitedb.Off,
+	})
+	if errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	t.Cleanup(func() { _ = h.store.Close() })
+	h.links = onboarding.NewLinks(h.public, []byte("mint"))
+	h.people = signup.NewService(h.store, signup.Settings{Links: h.links, Secret: []byte("secret")})
+	c.People = h.people
+	c.PublicURL, errs[1] = url.Parse(h.public)
+	h.tokens, errs[2] = token.NewPending(t.Context(), h.store, h.public, token.SignUpSession, h.clock.now)
+	c.SignUpTokens = h.tokens
+	c.SignInTokens, errs[3] = token.NewPending(t.Context(), h.store, h.public, token.SignInSession, h.clock.now)
+	c.Secrets, errs[4] = token.NewSecrets(t.Context(), h.store)
+	c.Stamps, errs[5] = token.NewStamps(t.Context(), h.store, h.clock.now)
+	c.Access, errs[6] = token.NewAccess(t.Context(), h.store, token.AccessConfig{Issuer: h.public, Audience: h.public}, h.clock.now)
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // The Accept header of a browser's window.

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxFields is how many fields a form may have. Ours has four; browsers'
+// maxFields is how many fields a form may have. Ours have up to eight; browsers'
 // extensions and tools add some, which are passed over.
 const maxFields = 20
 
@@ -17,9 +17,9 @@ const maxFields = 20
 const keyField = "key"
 
 var (
-	errManyFields = malformed("", "A form can have at most %d fields.", maxFields)
-	errFormUTF8   = malformed("", "The form is not valid UTF-8.")
-	errMultipart  = malformed("", "The body is not a valid multipart form.")
+	errManyFields = malformed("", "problem.many-fields", "most", maxFields)
+	errFormUTF8   = malformed("", "problem.form-utf8")
+	errMultipart  = malformed("", "problem.multipart")
 )
 
 // formFields takes a form's fields one by one.
@@ -37,13 +37,11 @@ func (f *formFields) add(name, value string) error {
 	}
 	for _, earlier := range f.seen {
 		if earlier == name {
-			return malformed("", "The form gives a field twice.")
+			return malformed("", "problem.field-twice")
 		}
 	}
 	f.seen = append(f.seen, name)
-	if name == keyField {
-		f.in.key = value
-	} else if target := f.in.field(name); target != nil {
+	if target := f.in.pageField(name); target != nil {
 		*target = value
 	}
 	return nil
@@ -56,7 +54,7 @@ func decodeURLEncoded(body []byte) (input, error) {
 	}
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
-		return input{}, malformed("", "The form is not encoded as %s.", urlencodedBody)
+		return input{}, malformed("", "problem.form-encoding", "form", urlencodedBody)
 	}
 	var f formFields
 	for name, list := range values {
@@ -85,7 +83,7 @@ func decodeMultipart(body []byte, boundary string) (input, error) {
 			return input{}, errMultipart
 		}
 		if part.FileName() != "" {
-			return input{}, malformed("", "A sign-up takes no files.")
+			return input{}, malformed("", "problem.files")
 		}
 		value, err := io.ReadAll(part)
 		if err != nil {

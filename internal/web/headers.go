@@ -23,7 +23,7 @@ func securityHeaders(https bool) gin.HandlerFunc {
 		"Cross-Origin-Resource-Policy": {"same-origin"},
 		"Permissions-Policy":           {"camera=(), geolocation=(), microphone=(), payment=()"},
 		"Cache-Control":                {"no-store"},
-		"Vary":                         {"Accept"},
+		"Vary":                         {"Accept, Accept-Language"},
 	}
 	if https {
 		always["Strict-Transport-Security"] = []string{"max-age=31536000"}

@@ -24,7 +24,7 @@ func (d *desk) readyz(c *gin.Context) error {
 	ready := d.Readiness.Ready(c.Request.Context())
 	switch {
 	case ready.Unavailable:
-		return &problem{status: http.StatusServiceUnavailable, code: "not_ready", message: ready.Reason}
+		return &problem{status: http.StatusServiceUnavailable, code: "not_ready", text: message{key: "problem.not-ready", values: []any{"reason", ready.Reason}}}
 	case ready.Degraded:
 		return writeAs(c, answer{"degraded", ready.Reason})
 	}
@@ -32,11 +32,13 @@ func (d *desk) readyz(c *gin.Context) error {
 }
 
 // writeAs answers 200 with v as JSON.
-func writeAs(c *gin.Context, v any) error {
+func writeAs(c *gin.Context, v any) error { return writeStatusAs(c, http.StatusOK, v) }
+
+func writeStatusAs(c *gin.Context, status int, v any) error {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
-	writeJSON(c, http.StatusOK, body)
+	writeJSON(c, status, body)
 	return nil
 }

@@ -3,50 +3,55 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
 // maxShownName is how much of an unknown field's name is repeated back.
 const maxShownName = 40
 
-var errNotJSON = malformed("", "The body must be one valid JSON object, in UTF-8.")
+var errNotJSON = malformed("", "problem.not-json")
 
-// decodeJSON reads one object of strings, strictly (B6.2): every name is known
-// and there once. A null is a field that is not there. Nothing may nest.
+// decodeJSON reads one object of strings, strictly (B6.2): every name is one of
+// the fields and there once. A body of nothing is fine where no field is taken. A null is a field that is not there. Nothing may nest.
 //
 // The library says whether the body is valid JSON; what is valid is taken apart
 // here, because the library takes a name that comes twice, or in other case,
 // and its token reader costs as much as all else we do for a sign-up.
-func decodeJSON(body []byte) (in input, err error) {
+func decodeJSON(body []byte, fields []string) (in input, err error) {
 	rest := skipSpace(body)
+	if len(fields) == 0 && len(rest) == 0 {
+		return input{}, nil
+	}
 	if !utf8.Valid(body) || !json.Valid(body) || rest[0] != '{' {
 		return input{}, errNotJSON
 	}
-	var seen [3]*string // as many as there are names
+	seen := make([]*string, 0, 3) // as many as any body of ours has
 	rest = skipSpace(rest[1:])
-	for n := 0; rest[0] != '}'; n++ {
+	for rest[0] != '}' {
 		var target *string
-		if target, rest, err = decodeMember(&in, rest); err != nil {
+		if target, rest, err = decodeMember(&in, rest, fields); err != nil {
 			return input{}, err
 		}
-		for _, earlier := range seen[:n] {
-			if earlier == target {
-				return input{}, malformed("", "The body gives a field twice.")
-			}
+		if slices.Contains(seen, target) {
+			return input{}, malformed("", "problem.field-twice")
 		}
-		seen[n] = target
+		seen = append(seen, target)
 	}
 	return in, nil
 }
 
 // decodeMember reads a name and its value from valid JSON. It returns where
 // the value went, and what comes after it and its comma.
-func decodeMember(in *input, body []byte) (target *string, rest []byte, err error) {
+func decodeMember(in *input, body []byte, fields []string) (target *string, rest []byte, err error) {
 	name, rest := cutString(body)
-	if target = in.field(name); target == nil {
+	if !slices.Contains(fields, name) {
 		name = truncate(name, maxShownName)
-		return nil, nil, malformed(name, "The field %q is not known. The fields are first, last and email.", name)
+		return nil, nil, malformed(name, "problem.unknown-field", "name", strconv.Quote(name), "known", strings.Join(fields, ", "))
 	}
+	target = in.field(name)
 	rest = skipSpace(skipSpace(rest)[1:]) // the colon
 	switch rest[0] {
 	case '"':
@@ -54,7 +59,7 @@ func decodeMember(in *input, body []byte) (target *string, rest []byte, err erro
 	case 'n':
 		rest = rest[len("null"):]
 	default:
-		return nil, nil, malformed(name, "The field %s must be a string.", name)
+		return nil, nil, malformed(name, "problem.no-string", "name", name)
 	}
 	if rest = skipSpace(rest); rest[0] == ',' {
 		rest = skipSpace(rest[1:])

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/http"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -12,6 +13,17 @@ import (
 func wantsPage(c *gin.Context) bool {
 	h := c.Request.Header
 	return acceptsHTML(h["Accept"]) && !strings.HasPrefix(h.Get("Content-Type"), string(jsonBody))
+}
+
+// inBrowser tells whether the request comes from a browser's window: it asks
+// for a page, or posts a form.
+func inBrowser(c *gin.Context) bool { return wantsPage(c) || postsForm(c.Request) }
+
+// postsForm tells whether a request's body is what a form sends.
+func postsForm(r *http.Request) bool {
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	kind := bodyKind(strings.ToLower(strings.TrimSpace(media)))
+	return r.Method == http.MethodPost && (kind == urlencodedBody || kind == multipartBody)
 }
 
 // acceptsHTML tells whether text/html is among the media ranges of Accept

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -18,28 +19,55 @@ import (
 // problem is an error together with its answer. Its text is meant for whoever
 // sent the request.
 type problem struct {
-	status  int
-	code    string
-	message string
-	fields  map[string]string // a sentence for each field at fault
+	status int
+	code   string
+	text   message
+	fields map[string]message // why a field is at fault
 }
 
 func (p *problem) Error() string { return p.code }
 
+// message is a text of the catalogue with its values.
+type message struct {
+	key    string
+	values []any
+	// sentence, if not empty, is what the domain says in English: for JSON, and
+	// for pages when the catalogue has no such key.
+	sentence string
+}
+
+// say writes a message in a language.
+func (t *texts) sayMessage(m message) string {
+	if m.sentence != "" && !t.has(m.key) {
+		return m.sentence
+	}
+	return t.say(m.key, m.values...)
+}
+
+// refusal makes a problem that is always the same. Its text has the key
+// "problem." and the code, with "-" for "_".
+func refusal(status int, code string) *problem {
+	return &problem{status: status, code: code, text: message{key: "problem." + strings.ReplaceAll(code, "_", "-")}}
+}
+
 // The problems that are always the same.
 var (
-	errNoPage      = &problem{status: http.StatusNotFound, code: "not_found", message: "There is nothing at this address."}
-	errMethod      = &problem{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "This address does not take that method. The Allow header says which it takes."}
-	errCrossOrigin = &problem{status: http.StatusForbidden, code: "cross_origin", message: "This request came from another site's page and was refused."}
-	errHost        = &problem{status: http.StatusMisdirectedRequest, code: "wrong_host", message: "The mailbox is shown under this machine's own name and the public URL only."}
-	errTooLarge    = &problem{status: http.StatusRequestEntityTooLarge, code: "too_large", message: "The request is larger than 16 KiB."}
-	errTooSlow     = &problem{status: http.StatusRequestTimeout, code: "too_slow", message: "The request took too long to arrive."}
-	errCutShort    = &problem{status: http.StatusBadRequest, code: "malformed", message: "The request's body did not arrive whole."}
-	errNoSession   = &problem{status: http.StatusUnauthorized, code: "unauthorized", message: "Sign up first, then send the token as \"Authorization: Bearer\"."}
-	errBadSession  = &problem{status: http.StatusUnauthorized, code: "unauthorized", message: "This token is not valid, or not any more."}
-	errInternal    = &problem{status: http.StatusInternalServerError, code: "internal", message: "Something broke on our side. It has been noted."}
-	errUnavailable = &problem{status: http.StatusServiceUnavailable, code: "unavailable", message: "Sign-ups cannot be stored right now. Nothing is lost: please try again in a moment."}
-	errKeyReused   = &problem{status: http.StatusUnprocessableEntity, code: "key_reused", message: "This Idempotency-Key was used for another sign-up."}
+	errNoPage      = refusal(http.StatusNotFound, "not_found")
+	errMethod      = refusal(http.StatusMethodNotAllowed, "method_not_allowed")
+	errCrossOrigin = refusal(http.StatusForbidden, "cross_origin")
+	errHost        = refusal(http.StatusMisdirectedRequest, "wrong_host")
+	errTooLarge    = refusal(http.StatusRequestEntityTooLarge, "too_large")
+	errTooSlow     = refusal(http.StatusRequestTimeout, "too_slow")
+	errCutShort    = malformed("", "problem.cut-short")
+	errNoSession   = &problem{status: http.StatusUnauthorized, code: "unauthorized", text: message{key: "problem.no-session"}}
+	errBadSession  = &problem{status: http.StatusUnauthorized, code: "unauthorized", text: message{key: "problem.bad-session"}}
+	errReused      = refusal(http.StatusUnauthorized, "refresh-reused")
+	errLinkDead    = refusal(http.StatusGone, "link-dead")
+	errLinkUsed    = refusal(http.StatusConflict, "already-used")
+	errCode        = refusal(http.StatusUnprocessableEntity, "code")
+	errInternal    = refusal(http.StatusInternalServerError, "internal")
+	errUnavailable = refusal(http.StatusServiceUnavailable, "unavailable")
+	errKeyReused   = refusal(http.StatusUnprocessableEntity, "key_reused")
 )
 
 // problemOf is the one table from errors to answers.
@@ -56,23 +84,29 @@ func problemOf(err error) *problem {
 	switch {
 	case errors.Is(err, signup.ErrConflict):
 		return errKeyReused
+	case errors.Is(err, signup.ErrLinkDead):
+		return errLinkDead
+	case errors.Is(err, signup.ErrUsed):
+		return errLinkUsed
+	case errors.Is(err, signup.ErrCode):
+		return errCode
+	case errors.Is(err, signup.ErrReused):
+		return errReused
 	case errors.Is(err, signup.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return errUnavailable
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errTooSlow
-	case errors.Is(err, ErrNoMail):
+	case errors.Is(err, ErrNoMail), errors.Is(err, signup.ErrNotFound):
 		return errNoPage
 	}
 	return errInternal
 }
 
 func invalidForm(invalid *signup.Invalid) *problem {
-	p := &problem{
-		status: http.StatusUnprocessableEntity, code: "invalid", message: "Some fields cannot be used as they are.",
-		fields: make(map[string]string, len(invalid.Fields)),
-	}
+	p := refusal(http.StatusUnprocessableEntity, "invalid")
+	p.fields = make(map[string]message, len(invalid.Fields))
 	for field, refused := range invalid.Fields {
-		p.fields[field] = refused.Message
+		p.fields[field] = message{key: "field." + field + "." + refused.Code, sentence: refused.Message}
 	}
 	return p
 }
@@ -85,10 +119,16 @@ func (d *desk) fail(c *gin.Context, err error) {
 			slog.String("route", c.FullPath()), slog.Any("error", err))
 	}
 	p.setHeaders(c.Writer.Header())
-	if wantsPage(c) && d.pages.render(c, p.status, "problem", problemView{Status: p.status, Message: p.message}) == nil {
+	if wantsPage(c) && d.problemPage(c, p) == nil {
 		return
 	}
-	writeProblem(c, p)
+	d.writeProblem(c, p)
+}
+
+func (d *desk) problemPage(c *gin.Context, p *problem) error {
+	t, _ := d.pages.language(c.Request)
+	view := problemView{Status: p.status, Title: t.say("title." + strconv.Itoa(p.status)), Message: t.sayMessage(p.text)}
+	return d.pages.render(c, p.status, "problem", view)
 }
 
 func (p *problem) setHeaders(h http.Header) {
@@ -100,7 +140,7 @@ func (p *problem) setHeaders(h http.Header) {
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		h.Set("Connection", "close") // the rest of the body is not worth reading
 	case http.StatusUnauthorized:
-		if challenge := "Bearer"; p == errBadSession {
+		if challenge := "Bearer"; p != errNoSession {
 			h.Set("WWW-Authenticate", challenge+` error="invalid_token"`) // RFC 6750 section 3.1
 		} else {
 			h.Set("WWW-Authenticate", challenge)
@@ -108,14 +148,22 @@ func (p *problem) setHeaders(h http.Header) {
 	}
 }
 
-// writeProblem writes the JSON form of a problem.
-func writeProblem(c *gin.Context, p *problem) {
+// writeProblem writes the JSON form of a problem, which is in English.
+func (d *desk) writeProblem(c *gin.Context, p *problem) {
 	type body struct {
 		Code    string            `json:"code"`
 		Message string            `json:"message"`
 		Fields  map[string]string `json:"fields,omitempty"`
 	}
-	encoded, err := json.Marshal(map[string]body{"error": {p.code, p.message, p.fields}})
+	t := d.pages.catalogue.english()
+	fields := make(map[string]string, len(p.fields))
+	for field, m := range p.fields {
+		if m.sentence == "" {
+			m.sentence = t.sayMessage(m)
+		}
+		fields[field] = m.sentence
+	}
+	encoded, err := json.Marshal(map[string]body{"error": {p.code, t.sayMessage(p.text), fields}})
 	if err != nil { // strings always encode
 		panic(err)
 	}
@@ -126,6 +174,7 @@ func writeProblem(c *gin.Context, p *problem) {
 var (
 	jsonType  = []string{"application/json; charset=utf-8"}
 	htmlType  = []string{"text/html; charset=utf-8"}
+	jwksType  = []string{"application/jwk-set+json"}
 	plainType = []string{"text/plain; charset=utf-8"}
 )
 

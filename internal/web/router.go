@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -11,9 +12,10 @@ import (
 // desk is what the handlers share. All of it is immutable.
 type desk struct {
 	Config
-	pages  pages
-	assets map[string]asset
-	cookie string // the session cookie's name
+	pages   *pages
+	assets  map[string]asset
+	cookies cookies
+	door    *doorkeeper
 }
 
 // New returns the handler of everything Bellhop serves to the public.
@@ -21,13 +23,23 @@ func New(c Config) (http.Handler, error) {
 	if c.Metrics == nil {
 		c.Metrics = noMetrics{}
 	}
-	d := &desk{Config: c, cookie: cookieName(c.secure()), assets: loadAssets()}
+	if c.SessionLife == 0 {
+		c.SessionLife = 30 * 24 * time.Hour
+	}
+	d := &desk{Config: c, cookies: newCookies(c.secure()), assets: loadAssets()}
 	var err error
-	if d.pages, err = parsePages(d.assets); err != nil {
+	if d.pages, err = loadPages(d.assets); err != nil {
 		return nil, err
 	}
-	sameOrigin, err := sameOriginOnly(c.PublicURL)
+	shared, err := newCORS(c.CORSOrigins)
 	if err != nil {
+		return nil, err
+	}
+	sameOrigin, err := sameOriginOnly(c.PublicURL, shared)
+	if err != nil {
+		return nil, err
+	}
+	if d.door, err = newDoorkeeper(&d.Config); err != nil {
 		return nil, err
 	}
 	gin.SetMode(gin.ReleaseMode)
@@ -39,10 +51,12 @@ func New(c Config) (http.Handler, error) {
 	// of the request.
 	r.RedirectTrailingSlash = false
 	r.HandleMethodNotAllowed = true
-	r.Use(d.observe, securityHeaders(c.secure()), d.recoverPanics, d.handle(sameOrigin))
+	r.Use(d.observe, securityHeaders(c.secure()), d.recoverPanics,
+		d.handle(shared.share), d.handle(sameOrigin), d.handle(d.door.admit))
 	r.NoRoute(d.handle(func(*gin.Context) error { return errNoPage }))
 	r.NoMethod(d.handle(func(*gin.Context) error { return errMethod }))
 	d.route(r)
+	shared.route(r, d.handle)
 	return r, nil
 }
 
@@ -51,7 +65,7 @@ func New(c Config) (http.Handler, error) {
 func Probes(readiness Readiness, log *slog.Logger) (http.Handler, error) {
 	d := &desk{Config: Config{Readiness: readiness, Log: log}}
 	var err error
-	if d.pages, err = parsePages(loadAssets()); err != nil {
+	if d.pages, err = loadPages(loadAssets()); err != nil {
 		return nil, err
 	}
 	gin.SetMode(gin.ReleaseMode)
@@ -81,17 +95,18 @@ func (d *desk) route(r *gin.Engine) {
 	read("/signIn/:token", d.signInPage)
 	post("/signIn/:token", d.signInLink)
 	post("/signOut", d.signOut)
-	post("/signOut/everywhere", d.signOutEverywhere)
+	post("/signOut/everywhere", d.forMembers(d.signOutEverywhere))
 	post("/token/refresh", d.refresh)
 	read("/.well-known/jwks.json", d.jwks)
-	read("/me", d.me)
-	r.DELETE("/me", d.handle(d.erase))
-	read("/me/export", d.export)
-	read("/me/delete", d.erasePage)
-	post("/me/delete", d.eraseForm)
-	read("/me/sessions", d.sessions)
-	r.DELETE("/me/sessions/:id", d.handle(d.endSession))
-	post("/me/sessions/:id/end", d.endSessionForm)
+	read("/me", d.forMembers(d.me))
+	r.DELETE("/me", d.handle(d.forMembers(d.erase)))
+	read("/me/export", d.forMembers(d.export))
+	read("/me/delete", d.forMembers(d.erasePage))
+	post("/me/delete", d.forMembers(d.eraseForm))
+	read("/me/sessions", d.forMembers(d.sessions))
+	r.DELETE("/me/sessions/:id", d.handle(d.forMembers(d.endSession)))
+	post("/me/sessions/:id/end", d.forMembers(d.endSessionForm))
+	read("/openapi.yaml", d.openAPI)
 	read("/health", d.health)
 	read("/readyz", d.readyz)
 	for path := range d.assets {

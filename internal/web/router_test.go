@@ -88,7 +88,7 @@ func TestSecurityHeaders(t *testing.T) {
 			h := w.Header()
 			for header, want := range map[string]string{
 				"X-Content-Type-Options": "nosniff", "Referrer-Policy": referrerPolicy(w), "Cross-Origin-Opener-Policy": "same-origin",
-				"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store", "Vary": "Accept",
+				"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store", "Vary": "Accept, Accept-Language",
 			} {
 				if got := h.Get(header); got != want {
 					t.Errorf("%s: %s is %q, want %q", name, header, got, want)
@@ -188,7 +188,7 @@ func TestAssets(t *testing.T) {
 
 func TestMethods(t *testing.T) {
 	h := newHouse(t, home, mails{{ID: "m1"}})
-	for _, path := range []string{"/createUser", "/confirm/x", "/health", "/readyz", "/mailbox", "/mailbox/messages", "/mailbox/m1", "/mailbox/m1/html", "/mailbox/m1/source"} {
+	for _, path := range []string{"/createUser", "/signIn", "/health", "/readyz", "/mailbox", "/mailbox/messages", "/mailbox/m1", "/mailbox/m1/html", "/mailbox/m1/source"} {
 		target := "http://localhost" + path
 		get, head := h.ask("GET", target, ""), h.ask("HEAD", target, "")
 		if get.Code != http.StatusOK || head.Code != http.StatusOK || get.Header().Get("Content-Length") == "" {
@@ -298,7 +298,7 @@ func TestRequestsAreCountedByPattern(t *testing.T) {
 	h := newHouse(t, home, nil)
 	h.ask("GET", "/confirm/secret", "")
 	h.ask("GET", "/secret", "")
-	if want := []string{"/confirm/:token OK", "none Not Found"}; !slices.Equal(h.metrics.requests, want) {
+	if want := []string{"/confirm/:token Gone", "none Not Found"}; !slices.Equal(h.metrics.requests, want) {
 		t.Errorf("counted %v, want %v", h.metrics.requests, want)
 	}
 }

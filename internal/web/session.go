@@ -3,14 +3,14 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
 
 	"bellhop/internal/signup"
-	"bellhop/internal/token"
 )
 
 // Sessions are those of accounts. Its methods are called concurrently, and
@@ -42,56 +42,53 @@ type SessionSecrets interface {
 	Open(kind, secret string) (session string, number int, hash [32]byte, err error)
 }
 
-// PendingTokens are the tokens of sign-ups, or of requests to sign in, whose
-// mail was not used yet. Its methods are called concurrently.
-type PendingTokens interface {
-	// Issue returns the token of an id. It is the same for the same id and
-	// second.
-	Issue(id string, issuedAt time.Time) string
-	// Verify returns what a token was issued for, or an error that wraps
-	// [token.ErrInvalid].
-	Verify(token string) (id string, err error)
+// member is who carries an account's session.
+type member struct {
+	session signup.Session
+	account signup.Person
 }
 
-// cookieName is the session cookie's. The __Host- prefix makes browsers hold
-// us to Secure, Path=/ and no Domain, so that no sub-domain can set it; over
-// plain HTTP they would drop such a cookie.
-func cookieName(secure bool) string {
-	if secure {
-		return "__Host-session"
-	}
-	return "session"
-}
-
-// setSession gives the browser its session. Lax, not Strict, so that it is
-// there when a person arrives from the link in the mail (B4.1).
-func (d *desk) setSession(c *gin.Context, made string) {
-	http.SetCookie(c.Writer, &http.Cookie{
-		Name: d.cookie, Value: made, Path: "/", MaxAge: int(token.Lifetime.Seconds()),
-		Secure: d.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
-}
-
-// visitor returns whose session the request carries, as a bearer token or as
-// the cookie. The error is errNoSession or errBadSession if it is nobody's.
-func (d *desk) visitor(c *gin.Context) (signup.Person, error) {
-	made, ok := bearer(c.Request.Header.Get("Authorization"))
-	if !ok {
-		cookie, err := c.Request.Cookie(d.cookie)
-		if err != nil {
-			return signup.Person{}, errNoSession
+// member returns whose session the request carries: an access token, or where a
+// page is asked for the cookie (B4.1). The error is errNoSession or
+// errBadSession if it is nobody's, or nobody's any more.
+func (d *desk) member(c *gin.Context) (m member, err error) {
+	ctx := c.Request.Context()
+	if made, ok := bearer(c.Request.Header.Get("Authorization")); ok {
+		claims, invalid := d.Access.Verify(made)
+		if invalid != nil {
+			return member{}, errBadSession
 		}
-		made = cookie.Value
+		m.session, m.account, err = d.People.SessionOf(ctx, claims.Session, claims.Account)
+	} else {
+		secret, ok := d.cookies.session.read(c)
+		if !ok {
+			return member{}, errNoSession
+		}
+		id, _, hash, invalid := d.Secrets.Open(string(signup.Browser), secret)
+		if invalid != nil {
+			return member{}, errBadSession
+		}
+		m.session, m.account, err = d.People.Session(ctx, id, hash)
 	}
-	id, err := d.SignUpTokens.Verify(made)
+	return m, gone(err)
+}
+
+// newSession is a session to be opened, and the secret that will carry it. Its
+// id is new: who authenticates has a session that nobody knew before.
+func (d *desk) newSession(kind signup.SessionKind) (s signup.NewSession, secret string, err error) {
+	id, err := uuid.NewRandom()
 	if err != nil {
-		return signup.Person{}, errBadSession
+		return signup.NewSession{}, "", fmt.Errorf("make a session's id: %w", err)
 	}
-	person, err := d.People.Person(c.Request.Context(), id)
-	if errors.Is(err, signup.ErrNotFound) {
-		return signup.Person{}, errBadSession
-	}
-	return person, err
+	secret, hash := d.Secrets.Make(string(kind), id.String(), 0)
+	return signup.NewSession{ID: id.String(), Kind: kind, Hash: hash}, secret, nil
+}
+
+// noSession tells whether an error says that the request carries no session
+// that is any good.
+func noSession(err error) bool {
+	p, ok := errors.AsType[*problem](err)
+	return ok && p.status == http.StatusUnauthorized
 }
 
 // bearer reads the token of an Authorization header (RFC 6750 section 2.1).
@@ -99,4 +96,13 @@ func (d *desk) visitor(c *gin.Context) (signup.Person, error) {
 func bearer(authorization string) (string, bool) {
 	scheme, made, ok := strings.Cut(authorization, " ")
 	return strings.TrimSpace(made), ok && strings.EqualFold(scheme, "Bearer")
+}
+
+// gone makes an error of the domain that of a token whose bearer is not there
+// any more.
+func gone(err error) error {
+	if errors.Is(err, signup.ErrNotFound) {
+		return errBadSession
+	}
+	return err
 }

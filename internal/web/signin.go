@@ -2,11 +2,16 @@ package web
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
+	"bellhop/internal/token"
 )
 
 // SignIns take requests to sign in. Its method is called concurrently.
@@ -24,17 +29,86 @@ type askedJSON struct {
 	Token   string        `json:"token"` // for POST /signIn/code
 }
 
-// signInForm is GET /signIn.
-func (d *desk) signInForm(c *gin.Context) error { return errNoPage }
+// signInView is the sign-in page's data.
+type signInView struct {
+	Email, Next, Stamp string
+	Wrong              string // what is wrong with the address, "" for nothing
+}
 
-// askSignIn is POST /signIn.
-func (d *desk) askSignIn(c *gin.Context) error { return errNoPage }
+// askedView is the page after it.
+type askedView struct {
+	Email   string
+	Mailbox bool
+	Code    codeView
+}
+
+// signInForm is GET /signIn.
+func (d *desk) signInForm(c *gin.Context) error {
+	return d.pages.render(c, http.StatusOK, "signin", signInView{Next: askedNext(c.Request), Stamp: d.Stamps.Make()})
+}
+
+// askSignIn is POST /signIn. The answer is the same for everybody: whether the
+// address has an account is looked up when the mail is sent, or not.
+func (d *desk) askSignIn(c *gin.Context) error {
+	in, err := readPost(c, signInFields())
+	if err != nil {
+		return err
+	}
+	device, _ := d.cookies.device.read(c)
+	id, asked, err := d.People.AskSignIn(c.Request.Context(),
+		signup.SignInForm{Email: in.email, Locale: d.locale(c.Request), Muted: d.muted(c, in), Device: device})
+	if invalid, ok := errors.AsType[*signup.Invalid](err); ok && inBrowser(c) {
+		p := invalidForm(invalid)
+		t, _ := d.pages.language(c.Request)
+		view := signInView{Email: in.email, Next: nextPage(in.next), Stamp: d.stampAgain(in.stamp), Wrong: t.sayMessage(p.fields["email"])}
+		return d.pages.render(c, p.status, "signin", view)
+	}
+	if err != nil {
+		return err
+	}
+	made := d.SignInTokens.Issue(id, asked)
+	if !inBrowser(c) {
+		const message = "Check your mail: if the address has an account, we are sending a link and a code to sign in."
+		return writeStatusAs(c, http.StatusAccepted, askedJSON{signup.Pending, message, made})
+	}
+	d.cookies.asking.set(c, made, token.SignInLifetime)
+	return d.askedPage(c, http.StatusAccepted, in, false)
+}
+
+// askedPage says to check the mail, and takes the code.
+func (d *desk) askedPage(c *gin.Context, status int, in input, wrong bool) error {
+	email := strings.TrimSpace(in.email)
+	return d.pages.render(c, status, "signin-check", askedView{
+		Email: email, Mailbox: d.Mailbox != nil,
+		Code: codeView{Action: "/signIn/code", Email: email, Next: nextPage(in.next), Wrong: wrong},
+	})
+}
 
 // signInCode is POST /signIn/code.
-func (d *desk) signInCode(c *gin.Context) error { return errNoPage }
+func (d *desk) signInCode(c *gin.Context) error {
+	in, err := readPost(c, codeFields())
+	if err != nil {
+		return err
+	}
+	requests, err := d.ownRequest(c)
+	if noSession(err) && inBrowser(c) {
+		c.Redirect(http.StatusSeeOther, "/signIn")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = d.redeemCode(c, onboarding.SignIn, in, requests)
+	if wrongCode(c, err) {
+		return d.askedPage(c, errCode.status, in, true)
+	}
+	return err
+}
 
 // signInPage is GET /signIn/:token.
-func (d *desk) signInPage(c *gin.Context) error { return errNoPage }
+func (d *desk) signInPage(c *gin.Context) error {
+	return d.linkPage(c, onboarding.SignIn, d.ownRequest)
+}
 
 // signInLink is POST /signIn/:token.
-func (d *desk) signInLink(c *gin.Context) error { return errNoPage }
+func (d *desk) signInLink(c *gin.Context) error { return d.redeemLink(c, onboarding.SignIn) }

@@ -6,9 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -40,36 +42,55 @@ type Stamps interface {
 // formView is the sign-up page's data: what was typed, and what is wrong
 // with it.
 type formView struct {
-	First, Last, Email string
-	Key                string
-	Errors             map[string]string
+	First, Last, Email  string
+	Key, Stamp, Consent string
+	Errors              map[string]string
 }
 
+// signUpForm is GET /createUser.
 func (d *desk) signUpForm(c *gin.Context) error {
 	return d.showForm(c, http.StatusOK, formView{Key: rand.Text()})
 }
 
-// showForm writes the page with the form. Under "no-referrer" a browser sends a
-// form with "Origin: null", and over plain HTTP, where it sends no
-// Sec-Fetch-Site either, nothing would tell ours from another site's.
+// showForm writes the page with the form, as it is shown now.
 func (d *desk) showForm(c *gin.Context, status int, view formView) error {
-	c.Header("Referrer-Policy", "same-origin")
+	t, _ := d.pages.language(c.Request)
+	view.Stamp, view.Consent = d.stampAgain(view.Stamp), consentVersion(t)
 	return d.pages.render(c, status, "signup", view)
 }
 
-// createUser stores a sign-up and answers 202. The answer tells nothing about
-// who is known already.
+// consentVersion names the text that a person agrees to by sending the form:
+// its language, and what tells it from what it was before.
+func consentVersion(t *texts) string {
+	sum := sha256.Sum256([]byte(t.say("signup.consent")))
+	return t.name() + "." + hex.EncodeToString(sum[:4])
+}
+
+// consentForm is what consentVersion looks like, of whatever text: the one that
+// was shown may have been another program's.
+var consentForm = regexp.MustCompile(`^[A-Za-z0-9-]{2,35}\.[0-9a-f]{8}$`)
+
+// locale is the language that mails to who asks are written in, "" for the
+// default.
+func (d *desk) locale(r *http.Request) string {
+	if t, asked := d.pages.language(r); asked {
+		return t.name()
+	}
+	return ""
+}
+
+// createUser is POST /createUser: it stores a sign-up and answers 202. The
+// answer tells nothing about who is known already.
 func (d *desk) createUser(c *gin.Context) error {
-	in, kind, err := readInput(c.Writer, c.Request)
+	in, kind, err := readInput(c.Writer, c.Request, signUpFields())
 	if err != nil {
 		d.Metrics.SignUp(ResultMalformed)
 		return err
 	}
-	key, err := idempotencyKey(c.Request.Header, in, kind)
 	var accepted signup.Accepted
+	form, err := d.form(c, in, kind)
 	if err == nil {
-		accepted, err = d.People.Accept(c.Request.Context(),
-			signup.Form{First: in.first, Last: in.last, Email: in.email, IdempotencyKey: key})
+		accepted, err = d.People.Accept(c.Request.Context(), form)
 	}
 	d.Metrics.SignUp(resultOf(accepted, err))
 	if invalid, ok := errors.AsType[*signup.Invalid](err); ok && wantsPage(c) {
@@ -81,6 +102,22 @@ func (d *desk) createUser(c *gin.Context) error {
 	return d.welcome(c, in, accepted.Person)
 }
 
+// form is what the domain is told of a request.
+func (d *desk) form(c *gin.Context, in input, kind bodyKind) (signup.Form, error) {
+	key, err := idempotencyKey(c.Request.Header, in, kind)
+	if err != nil {
+		return signup.Form{}, err
+	}
+	f := signup.Form{
+		First: in.first, Last: in.last, Email: in.email, IdempotencyKey: key,
+		Locale: d.locale(c.Request), Muted: d.muted(c, in), Consent: signup.Consent{Origin: d.door.origin(c)},
+	}
+	if consentForm.MatchString(in.consent) {
+		f.Consent.Text = in.consent
+	}
+	return f, nil
+}
+
 // welcome answers for a stored sign-up.
 func (d *desk) welcome(c *gin.Context, in input, p signup.Person) error {
 	ctx := c.Request.Context()
@@ -89,28 +126,24 @@ func (d *desk) welcome(c *gin.Context, in input, p signup.Person) error {
 	}
 	made := d.SignUpTokens.Issue(p.ID, p.Accepted)
 	if !wantsPage(c) {
-		writeJSON(c, http.StatusAccepted, acceptedJSON(p, made))
+		writeJSON(c, http.StatusAccepted, acceptedJSON(p.ID, made))
 		return nil
 	}
-	d.setSession(c, made)
-	return d.pages.render(c, http.StatusAccepted, "accepted", acceptedView{Email: strings.TrimSpace(in.email), Mailbox: d.Mailbox != nil})
-}
-
-// acceptedView is the "check your mail" page's data.
-type acceptedView struct {
-	Email   string // as it was typed
-	Mailbox bool   // mails can be read at /mailbox
+	typed := strings.TrimSpace(in.email)
+	d.remember(c, p.ID, made, typed)
+	return d.acceptedPage(c, typed)
 }
 
 // acceptedJSON writes the answer by hand, for it is written for every sign-up:
-// an id and a token need no escaping.
-func acceptedJSON(p signup.Person, made string) []byte {
+// an id and a token need no escaping. The status is that of a form which was
+// just sent, also when it was sent again, and its mail was used meanwhile.
+func acceptedJSON(id, made string) []byte {
 	const message = "Check your mail: we are sending a link to confirm the address."
 	b := make([]byte, 0, 192+len(made))
 	b = append(b, `{"id":"`...)
-	b = append(b, p.ID...)
+	b = append(b, id...)
 	b = append(b, `","status":"`...)
-	b = append(b, p.Status...)
+	b = append(b, signup.Pending...)
 	b = append(b, `","message":"`+message+`","token":"`...)
 	b = append(b, made...)
 	return append(b, `"}`...)
@@ -122,8 +155,15 @@ func (d *desk) redisplay(c *gin.Context, in input, p *problem) error {
 	if in.key == "" || len(in.key) > len(rand.Text()) {
 		in.key = rand.Text()
 	}
-	return d.showForm(c, p.status,
-		formView{First: in.first, Last: in.last, Email: in.email, Key: in.key, Errors: p.fields})
+	t, _ := d.pages.language(c.Request)
+	view := formView{
+		First: in.first, Last: in.last, Email: in.email,
+		Key: in.key, Stamp: in.stamp, Errors: make(map[string]string, len(p.fields)),
+	}
+	for field, m := range p.fields {
+		view.Errors[field] = t.sayMessage(m)
+	}
+	return d.showForm(c, p.status, view)
 }
 
 // idempotencyKey returns the key of a request, "" for none: the header's, or

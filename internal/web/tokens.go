@@ -2,6 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -29,8 +34,86 @@ type AccessTokens interface {
 	JWKS() (body []byte, maxAge time.Duration)
 }
 
-// refresh is POST /token/refresh.
-func (d *desk) refresh(c *gin.Context) error { return errNoPage }
+// tokensJSON is the answer of a redemption and of POST /token/refresh, with the
+// names of RFC 6749 section 5.1. The last two are there after a redemption only.
+type tokensJSON struct {
+	AccessToken  string       `json:"access_token"`
+	TokenType    string       `json:"token_type"` // Bearer
+	ExpiresIn    int          `json:"expires_in"` // seconds
+	RefreshToken string       `json:"refresh_token"`
+	Account      *accountJSON `json:"account,omitempty"`
+	// Confirmed tells whether this redemption made the account.
+	Confirmed *bool `json:"confirmed,omitempty"`
+}
 
-// jwks is GET /.well-known/jwks.json.
-func (d *desk) jwks(c *gin.Context) error { return errNoPage }
+// tokens are what an API session is carried by.
+func (d *desk) tokens(account, session, refresh string) (tokensJSON, error) {
+	access, life, err := d.Access.Issue(account, session)
+	if err != nil {
+		return tokensJSON{}, fmt.Errorf("issue access token: %w", err)
+	}
+	return tokensJSON{AccessToken: access, TokenType: "Bearer", ExpiresIn: int(life.Seconds()), RefreshToken: refresh}, nil
+}
+
+// refresh is POST /token/refresh. A token that was exchanged before ends its
+// session, because two hold it; who comes back within the grace gets the same
+// successor.
+func (d *desk) refresh(c *gin.Context) error {
+	in, kind, err := readInput(c.Writer, c.Request, refreshFields())
+	if kind != "" && kind != jsonBody {
+		return unsupported("problem.json-only")
+	}
+	if err != nil {
+		return err
+	}
+	session, err := d.rotate(c.Request.Context(), in.refreshToken)
+	d.Metrics.Refresh(refreshResult(err))
+	if err != nil {
+		return err
+	}
+	secret, _ := d.Secrets.Make(string(signup.API), session.ID, session.Number)
+	made, err := d.tokens(session.Account, session.ID, secret)
+	if err != nil {
+		return err
+	}
+	return writeAs(c, made)
+}
+
+// rotate exchanges a refresh token for the next one of its session.
+func (d *desk) rotate(ctx context.Context, refresh string) (signup.Session, error) {
+	id, number, hash, err := d.Secrets.Open(string(signup.API), refresh)
+	if err != nil {
+		return signup.Session{}, errBadSession
+	}
+	_, next := d.Secrets.Make(string(signup.API), id, number+1)
+	session, err := d.People.Rotate(ctx, id, number, hash, next)
+	if errors.Is(err, signup.ErrReused) {
+		d.Log.LogAttrs(ctx, slog.LevelWarn, "a refresh token came twice: its session was ended", slog.String("session", id))
+	}
+	return session, gone(err)
+}
+
+// refreshResult is what a refresh token counts as.
+func refreshResult(err error) string {
+	if err == nil {
+		return "refreshed"
+	}
+	switch problemOf(err) {
+	case errReused:
+		return "reused"
+	case errBadSession:
+		return "refused"
+	}
+	return "failed"
+}
+
+// jwks is GET /.well-known/jwks.json: what others verify access tokens with
+// (RFC 7517).
+func (d *desk) jwks(c *gin.Context) error {
+	body, maxAge := d.Access.JWKS()
+	h := c.Writer.Header()
+	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(maxAge.Seconds())))
+	h.Del("Vary")
+	write(c, http.StatusOK, jwksType, body)
+	return nil
+}

@@ -88,6 +88,20 @@ type Metrics interface {
 	Request(route string, status int, took time.Duration)
 	// Panic counts a handler that panicked.
 	Panic()
+	// Limited counts a request that was refused because there were too many, by
+	// what it asked for.
+	Limited(class string)
+	// Muted counts a form whose sender did not behave as people do, by what
+	// gave it away.
+	Muted(reason string)
+	// Redemption counts a link or a code (by) of a purpose, by its result:
+	// "confirmed", "signed-in", "used", "dead", "wrong" or "failed".
+	Redemption(purpose, by, result string)
+	// Refresh counts a refresh token by its result: "refreshed", "reused",
+	// "refused" or "failed".
+	Refresh(result string)
+	// Erasure counts an account whose owner has deleted it.
+	Erasure()
 }
 
 // The results of a form.
@@ -120,6 +134,12 @@ type Config struct {
 	// SessionLife is how long a browser keeps a session's cookie. Whether the
 	// session goes on, only the store knows. Default: 30 days.
 	SessionLife time.Duration
+	// Guard says who may ask how often. Default: everybody, as often as they
+	// like.
+	Guard Guard
+	// CORSOrigins are the web apps elsewhere whose scripts may use the JSON API,
+	// each exactly as browsers write it: https://app.example.com. Default: none.
+	CORSOrigins []string
 	Readiness   Readiness
 	// Mailbox is shown under /mailbox. Nil for no such pages.
 	Mailbox Mailbox
@@ -135,3 +155,8 @@ type noMetrics struct{}
 func (noMetrics) SignUp(string)                      {}
 func (noMetrics) Request(string, int, time.Duration) {}
 func (noMetrics) Panic()                             {}
+func (noMetrics) Limited(string)                     {}
+func (noMetrics) Muted(string)                       {}
+func (noMetrics) Redemption(_, _, _ string)          {}
+func (noMetrics) Refresh(string)                     {}
+func (noMetrics) Erasure()                           {}
