@@ -48,7 +48,7 @@ func TestTheNotesTellWhatAServerHasForgotten(t *testing.T) {
 	}
 	server.Kill()
 	server.Restart()
-	if missing := l.missing(connect(t, settings, redis.Options{})); len(missing) != 10 {
-		t.Errorf("five sign-ups and five mails are gone; the notes miss %q", missing)
+	if missing := l.missing(connect(t, settings, redis.Options{})); len(missing) != 12 {
+		t.Errorf("five sign-ups, five mails and two accounts are gone; the notes miss %q", missing)
 	}
 }

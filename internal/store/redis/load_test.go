@@ -17,8 +17,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// load is callers that sign people up through a store and send them their mail,
-// however often the store is away meanwhile, and that write down each promise
+// load is callers that sign people up through a store, send them their mail, and
+// confirm the address if it arrived, however often the store is away meanwhile, and that write down each promise
 // they were given: every success that was returned.
 type load struct {
 	t     testing.TB
@@ -44,6 +44,7 @@ type note struct {
 	id        string           // the sign-up was stored under it
 	committed bool             // the dot may have been written
 	state     onboarding.State // was recorded
+	session   string           // was opened when the address was confirmed
 }
 
 func newLoad(t testing.TB, store *redis.Store) *load {
@@ -194,8 +195,30 @@ func (l *load) life() {
 		}
 		return err
 	})
+	if !fine {
+		return
+	}
+	l.write(number, func(n *note) { n.state = want })
+	if want == onboarding.Sent {
+		l.confirm(number, id)
+	}
+}
+
+// confirm redeems the link in a mail that was sent.
+func (l *load) confirm(number int, id string) {
+	r := signup.Redemption{
+		Mail: onboarding.NewMailID(id, onboarding.SignUp, 1), Number: 1, Within: time.Hour, Fingerprint: fingerprint(number), Welcome: time.Hour,
+		Session: signup.NewSession{ID: uuid.NewString(), Kind: signup.Browser, Idle: time.Hour, Life: time.Hour},
+	}
+	fine := l.insist(func() error {
+		redeemed, err := l.store.Redeem(l.ctx, r)
+		if err == nil && (!redeemed.Confirmed || redeemed.Account.ID != id) {
+			l.t.Errorf("the link of sign-up %d confirmed %v, and is for the account %s", number, redeemed.Confirmed, redeemed.Account.ID)
+		}
+		return err
+	})
 	if fine {
-		l.write(number, func(n *note) { n.state = want })
+		l.write(number, func(n *note) { n.session = r.Session.ID })
 	}
 }
 
@@ -269,6 +292,11 @@ func (l *load) missing(s *redis.Store) (found []string) {
 		case n.state != "" && row.State != n.state:
 			found = append(found, fmt.Sprintf("mail %d was recorded as %s, and is %s", number, n.state, row.State))
 		}
+		if n.session != "" {
+			if _, of, err := s.Session(within(l.t), n.session); err != nil || of.ID != n.id || of.Status != signup.Confirmed {
+				found = append(found, fmt.Sprintf("sign-up %d was confirmed, and its session is that of %q, who is %s: %v", number, of.ID, of.Status, err))
+			}
+		}
 	}
 	return found
 }
@@ -288,22 +316,31 @@ func (l *load) keeps(s *redis.Store) (promises int) {
 		if n.state != "" {
 			promises++
 		}
+		if n.session != "" {
+			promises++
+		}
 	}
 	return promises
 }
 
 // keepsExactly is keeps for callers that have come to the end: each form is one
-// sign-up with one mail, whose one attempt has ended.
+// sign-up with one mail, whose one attempt has ended; and an account that is owed
+// a welcome, if it was sent.
 func (l *load) keepsExactly(s *redis.Store) {
 	l.t.Helper()
 	promises := l.keeps(s)
-	forms := int(l.forms.Load())
-	if promises != 3*forms {
-		l.t.Errorf("%d promises were made for %d forms, want three for each", promises, forms)
+	forms, accounts := int(l.forms.Load()), 0
+	for number := range l.notes {
+		if verdicts[number%len(verdicts)] == onboarding.Sent {
+			accounts++
+		}
+	}
+	if promises != 3*forms+accounts {
+		l.t.Errorf("%d promises were made for %d forms and %d accounts, want three and one for each", promises, forms, accounts)
 	}
 	books, err := s.Books(within(l.t))
 	ok(l.t, err)
-	if books.Accepted != int64(forms) || books.Copies != 0 {
-		l.t.Errorf("%d forms became %d mails, and %d copies", forms, books.Accepted, books.Copies)
+	if books.Accepted != int64(forms+accounts) || books.Copies != 0 {
+		l.t.Errorf("%d forms and %d accounts became %d mails, and %d copies", forms, accounts, books.Accepted, books.Copies)
 	}
 }

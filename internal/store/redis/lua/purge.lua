@@ -36,11 +36,12 @@ function purges.requests()
     local id, at = entry[2][2], entry[2][4]
     local age = now - at
     if age >= 0 and age <= keep then break end
-    local asked = call('HGET', P .. 'subject:' .. id, 'asked')
-    if asked == at and age < 0 then
+    local q = call('HMGET', P .. 'subject:' .. id, 'asked', 'fingerprint')
+    if q[1] == at and age < 0 then
       call('HSET', P .. 'subject:' .. id, 'asked', int(now))
+      call('ZADD', P .. 'asked:' .. q[2], int(now), id)
       call('XADD', P .. 'requests', '*', 'id', id, 'at', int(now))
-    elseif asked == at then
+    elseif q[1] == at then
       forget(id, 'its time is over')
       gone = gone + 1
     end
