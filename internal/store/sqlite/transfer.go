@@ -242,7 +242,7 @@ func (m *mail) neutral() transfer.Mail {
 		Number: m.seq, ID: m.id, Lane: m.lane, Created: m.created, Keeps: m.keeps,
 		State: m.state, Gen: m.gen, At: int64(m.at), Holder: m.holder, Op: m.op, Claims: m.claims, Variant: m.variant,
 		Commits: m.commits, Mint: m.mint, MintedAt: m.mintedAt, BodyHash: m.bodyHash,
-		Copies: m.copies, Doubt: m.doubt, CalledOff: m.calledOff,
+		Copies: m.copies, Doubt: m.doubt, CalledOff: m.calledOff, Charged: m.charged,
 		Counted: m.attempts, ExpiresAt: m.expiresAt, DeadSince: int64(m.deadSince),
 		Reason: m.reason, Reply: m.reply,
 	}
@@ -338,6 +338,9 @@ func (t *tx) putMail(n transfer.Mail) error {
 		return fmt.Errorf("no such state: %q", n.State)
 	}
 	lane := purpose.Lane()
+	if err := t.dateTombstone(&n); err != nil {
+		return err
+	}
 	_, err = t.exec(`INSERT INTO mails (seq, id, lane, created_at, keeps, state, gen, expires_at, expires)
 		VALUES (?, ?, ?, ?, 0, 'purged', 0, 0, 0)`, n.Number, string(n.ID), string(lane), n.Created)
 	if err != nil {
@@ -351,13 +354,24 @@ func (t *tx) putMail(n transfer.Mail) error {
 	}
 	m.latest = latest{
 		commits: n.Commits, mint: n.Mint, mintedAt: n.MintedAt, bodyHash: n.BodyHash,
-		copies: n.Copies, doubt: n.Doubt, calledOff: n.CalledOff,
+		copies: n.Copies, doubt: n.Doubt, calledOff: n.CalledOff, charged: n.Charged,
 	}
 	m.ending = ending{
 		attempts: n.Counted, keeps: n.Keeps, expiresAt: n.ExpiresAt, expires: n.At != 0,
 		deadSince: optional(n.DeadSince), reason: n.Reason, reply: n.Reply,
 	}
 	return t.save(m)
+}
+
+// dateTombstone makes a tombstone as old as its sign-up: it was created then or
+// later.
+func (t *tx) dateTombstone(n *transfer.Mail) error {
+	if n.State != onboarding.Purged || n.Created != 0 {
+		return nil
+	}
+	accepted, _, err := one(t.conn, "SELECT accepted FROM signups WHERE id = ?", n.ID.Subject())
+	n.Created = accepted * 1000
+	return err
 }
 
 func (t *tx) putAttempts(m transfer.Mail) error {

@@ -140,7 +140,7 @@ func (w *world) fillBudgets(c *citizens) {
 	w.acceptFor(c.full) // to be suppressed
 }
 
-// dossier is what is held of a person, in an order and in a place of the world
+// wholeDossier is what is held of a person, in an order and in a place of the world
 // that are the same in every store.
 func (w *world) wholeDossier(id string) signup.Dossier {
 	w.Helper()
@@ -152,6 +152,9 @@ func (w *world) wholeDossier(id string) signup.Dossier {
 	}
 	for i := range d.Mails {
 		d.Mails[i].Created = d.Mails[i].Created.UTC()
+		if d.Mails[i].State == onboarding.Purged {
+			d.Mails[i] = signup.MailRecord{ID: d.Mails[i].ID, State: onboarding.Purged} // more is not promised
+		}
 	}
 	for i, s := range d.Sessions {
 		d.Sessions[i].Opened, d.Sessions[i].Seen, d.Sessions[i].Ends = s.Opened.UTC(), s.Seen.UTC(), s.Ends.UTC()

@@ -137,7 +137,7 @@ type sight struct {
 	People  []signup.Person
 	Report  onboarding.Report
 
-	Dossiers  map[string]signup.Dossier // of everybody who has signed up
+	Dossiers  map[string]string // of everybody who has signed up
 	Progress  map[string]signup.Progress
 	Mints     map[onboarding.MailID]signup.Mint
 	Documents map[string]string
@@ -182,10 +182,10 @@ func (w *world) see() (s sight) {
 // seeAccounts looks at everything that accounts add.
 func (w *world) seeAccounts(s *sight) {
 	w.Helper()
-	s.Dossiers, s.Progress = map[string]signup.Dossier{}, map[string]signup.Progress{}
+	s.Dossiers, s.Progress = map[string]string{}, map[string]signup.Progress{}
 	s.Mints, s.Documents = map[onboarding.MailID]signup.Mint{}, map[string]string{}
 	for _, p := range s.People {
-		s.Dossiers[p.ID] = w.wholeDossier(p.ID)
+		s.Dossiers[p.ID] = fmt.Sprintf("%s %+v", p.Address.Typed(), w.wholeDossier(p.ID))
 	}
 	for _, row := range s.Rows {
 		subject := row.ID.Subject()
@@ -212,8 +212,25 @@ func (w *world) same(got, want sight) {
 	w.Helper()
 	g, x := reflect.ValueOf(got), reflect.ValueOf(want)
 	for i := range g.NumField() {
-		if a, b := g.Field(i).Interface(), x.Field(i).Interface(); !reflect.DeepEqual(a, b) {
-			w.Errorf("%s:\n got %+v\nwant %+v", g.Type().Field(i).Name, a, b)
+		w.sameValue(g.Type().Field(i).Name, g.Field(i), x.Field(i))
+	}
+}
+
+// sameValue says of a map only what differs: there may be much in it.
+func (w *world) sameValue(what string, got, want reflect.Value) {
+	w.Helper()
+	if a, b := got.Interface(), want.Interface(); reflect.DeepEqual(a, b) {
+		return
+	}
+	if got.Kind() != reflect.Map || got.Len() != want.Len() {
+		w.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
+		return
+	}
+	for _, key := range want.MapKeys() {
+		if in := got.MapIndex(key); in.IsValid() {
+			w.sameValue(fmt.Sprint(what, " ", key), in, want.MapIndex(key))
+		} else {
+			w.Errorf("%s: %v is not there", what, key)
 		}
 	}
 }

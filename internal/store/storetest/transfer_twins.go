@@ -93,12 +93,22 @@ func (t *twins) step() {
 func (t *twins) both(what string, do func(w *world) string) string {
 	t.Helper()
 	moved, stayed := do(t.moved), do(t.stayed)
-	t.log = append(t.log, what+": "+stayed)
+	t.log = append(t.log, what+": "+stayed[:min(len(stayed), 200)])
 	if moved != stayed {
 		t.Fatalf("%s:\nthe one that was moved says   %s\nthe one that never moved says %s\nbefore that:\n%s",
-			what, moved, stayed, strings.Join(t.log[max(0, len(t.log)-20):], "\n"))
+			what, differing(moved, stayed), differing(stayed, moved), strings.Join(t.log[max(0, len(t.log)-20):], "\n"))
 	}
 	return stayed
+}
+
+// differing is the first line of a text that is not in another.
+func differing(text, other string) string {
+	for line := range strings.Lines(text) {
+		if !strings.Contains(other, line) {
+			return line
+		}
+	}
+	return "less"
 }
 
 // said is an error as the contract knows it.
@@ -241,6 +251,9 @@ func (w *world) attempt(c onboarding.Claim, r onboarding.Result) string {
 // redeem tries the latest link of a mail, or now and then the one before.
 func (t *twins) redeem() {
 	id, of := t.mail(t.sent)
+	if purposeOf(id) == onboarding.Welcome {
+		return // there is no link in it
+	}
 	kind := []signup.SessionKind{signup.Browser, signup.API, signup.API}[t.IntN(3)]
 	r := signup.Redemption{
 		Mail: id, Within: t.policy.ExpiryOf(purposeOf(id)), ByCode: t.one(5), Fingerprint: of.of.Fingerprint(secret),
@@ -297,6 +310,9 @@ func (t *twins) try() {
 	t.both("try", func(w *world) string {
 		mints, err := w.Store.Try(w.ctx, s.id, 5)
 		sortBy(mints, func(m signup.Mint) string { return string(m.Mail) })
+		for i := range mints {
+			mints[i].Locale = "" // not promised
+		}
 		return said(err) + fmt.Sprintf("%+v", mints)
 	})
 }
@@ -403,6 +419,9 @@ func (t *twins) look(s signUpOrRequest) {
 		told := fmt.Sprintf("%+v %v", p, said(err))
 		people, err := w.Store.People(w.ctx, s.of.Fingerprint(secret))
 		w.must(err)
+		if len(people) > 0 { // the account, perhaps, and others: their order is not that of older programs'
+			sortBy(people[1:], func(p signup.Person) string { return p.ID })
+		}
 		for _, p := range people {
 			told += fmt.Sprintf("\n%+v %s %+v", p, p.Address.Typed(), w.wholeDossier(p.ID))
 		}
