@@ -72,6 +72,9 @@ func newDoorkeeper(c *Config) (*doorkeeper, error) {
 		return nil, errNoSecret
 	}
 	g := &doorkeeper{Guard: c.Guard, metrics: c.Metrics, wide: c.Guard.PerIP}
+	if g.PerIP.Unlimited() && g.Total.Unlimited() {
+		g.Limiter = nil
+	}
 	g.wide.Events *= wideFactor
 	g.total = limit.Charge{Key: limit.NewKey(c.Guard.Secret, "total", nil), Rate: c.Guard.Total}
 	g.lost = sync.OnceFunc(func() {

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -59,6 +60,23 @@ func TestLimitsOfAFullServer(t *testing.T) {
 	over, _, err := store.Take(within(t), limit.Charge{Key: limittest.Key("a"), Rate: limit.Rate{Events: 2, Per: time.Hour}})
 	if over != -1 || !errors.Is(err, signup.ErrUnavailable) {
 		t.Errorf("Take = %d, %v, want -1 and %v", over, err, signup.ErrUnavailable)
+	}
+}
+
+// A server that does not answer is not waited for as long as a sign-up would
+// wait; and what is not limited asks no server.
+func TestLimitsOfASilentServer(t *testing.T) {
+	server := redistest.Start(t, redistest.Options{})
+	store := connect(t, redisdb.Settings{URL: server.URL(0), Timeout: patience}, redis.Options{})
+	server.Pause()
+	defer server.Resume()
+	never := limit.Charge{Key: limittest.Key("a")}
+	if over, _, err := store.Take(within(t), never, never); over != -1 || err != nil {
+		t.Errorf("without a limit: Take = %d, %v", over, err)
+	}
+	over, _, err := store.Take(within(t), limit.Charge{Key: limittest.Key("a"), Rate: limit.Rate{Events: 2, Per: time.Hour}})
+	if over != -1 || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Take = %d, %v, want -1 and %v", over, err, context.DeadlineExceeded)
 	}
 }
 
