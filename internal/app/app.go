@@ -71,6 +71,10 @@ func (p Program) run(ctx context.Context, command any) error {
 		return p.deadReplay(ctx, c)
 	case *config.DeadDiscard:
 		return p.deadDiscard(ctx, c)
+	case *config.Erase:
+		return p.erase(ctx, c)
+	case *config.Export:
+		return p.export(ctx, c)
 	case *config.Doctor:
 		return p.doctor(ctx, c)
 	case *config.Migrate:
@@ -84,8 +88,8 @@ func (p Program) run(ctx context.Context, command any) error {
 
 // logger writes for people and for machines alike: one line a record, and
 // nothing in a value can begin another.
-func (p Program) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(p.Stderr, nil))
+func (p Program) logger(level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
 // signals are what ends a process in good order.

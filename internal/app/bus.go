@@ -53,7 +53,7 @@ func (p Program) buildBus(ctx context.Context, cfg *config.Bus, d sqlitedb.Durab
 	if err != nil {
 		return nil, err
 	}
-	h := &busHouse{cfg: cfg, log: p.logger()}
+	h := &busHouse{cfg: cfg, log: p.logger(slog.LevelInfo)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())

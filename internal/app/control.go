@@ -13,7 +13,10 @@ import (
 
 	"bellhop/internal/config"
 	"bellhop/internal/control"
+	"bellhop/internal/mail/mailbox"
 	"bellhop/internal/onboarding"
+	"bellhop/internal/signup"
+	"bellhop/internal/token"
 )
 
 // maxCommand bounds a request over the control socket: a million ids.
@@ -31,23 +34,47 @@ type receipt struct {
 
 // controlServer lets commands act through the process that holds the files.
 type controlServer struct {
-	rooms *rooms
-	relay *onboarding.Relay
+	rooms  *rooms
+	notify func(onboarding.Lane)
+	people *signup.Service  // nil where there are none
+	access *token.Access    // nil where there are none
+	box    *mailbox.Mailbox // nil where there is none
+	log    *slog.Logger
 }
 
-func (c *controlServer) http(log *slog.Logger) *http.Server {
-	desk := c.rooms.deadDesk(c.relay.Notify)
+func (c *controlServer) http() *http.Server {
 	mux := http.NewServeMux()
+	c.routeDead(mux)
+	c.routePeople(mux)
+	(&keyDesk{token.NewRing(c.rooms.store, 0, nil), c.access}).route(mux)
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(c.log.Handler(), slog.LevelDebug),
+	}
+}
+
+func (c *controlServer) routeDead(mux *http.ServeMux) {
+	desk := c.rooms.deadDesk(c.notify)
 	mux.HandleFunc("GET /dead", func(w http.ResponseWriter, r *http.Request) {
 		items, err := desk.list(r.Context())
 		answer(w, items, err)
 	})
 	mux.HandleFunc("POST /dead/replay", onEach(desk.replay))
 	mux.HandleFunc("POST /dead/discard", onEach(desk.discard))
-	return &http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: 5 * time.Second,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+}
+
+func (c *controlServer) routePeople(mux *http.ServeMux) {
+	if c.people != nil {
+		desk := registry{c.people}
+		mux.HandleFunc("POST /people/find", onOne(desk.find))
+		mux.HandleFunc("POST /people/erase", onOne(desk.erase))
+		mux.HandleFunc("POST /people/export", onOne(desk.export))
+	}
+	if c.box != nil {
+		mux.HandleFunc("POST /mailbox/forget", on(func(ctx context.Context, e erasure) (struct{}, error) {
+			return struct{}{}, forgetAll(ctx, c.box, e.Addresses)
+		}))
 	}
 }
 
@@ -58,13 +85,24 @@ func (r *rooms) deadDesk(notify func(onboarding.Lane)) *deadDesk {
 
 // onEach runs do on every id of an order.
 func onEach(do func(context.Context, string) error) http.HandlerFunc {
+	return on(func(ctx context.Context, o order) (receipt, error) { return each(ctx, o.IDs, do), nil })
+}
+
+// onOne runs do on whom a request is about.
+func onOne[T any](do func(context.Context, string) (T, error)) http.HandlerFunc {
+	return on(func(ctx context.Context, a about) (T, error) { return do(ctx, a.Who) })
+}
+
+// on decodes a request for do, and encodes what it returns.
+func on[In, Out any](do func(context.Context, In) (Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		var o order
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCommand)).Decode(&o); err != nil {
-			http.Error(w, "want {\"ids\": [...]}: "+err.Error(), http.StatusBadRequest)
+		var in In
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCommand)).Decode(&in); err != nil {
+			http.Error(w, "a request that this version does not understand: "+err.Error(), http.StatusBadRequest)
 			return
 		}
-		answer(w, each(r.Context(), o.IDs, do), nil)
+		out, err := do(r.Context(), in)
+		answer(w, out, err)
 	}
 }
 
@@ -94,7 +132,12 @@ func call(ctx context.Context, data *config.Data, method, path string, in, out a
 	if !data.Local() {
 		return control.ErrNotRunning
 	}
-	client, err := control.Dial(ctx, data.DataDir)
+	return askHolder(ctx, data.DataDir, method, path, in, out)
+}
+
+// askHolder is call for whatever process holds a data directory.
+func askHolder(ctx context.Context, dir, method, path string, in, out any) error {
+	client, err := control.Dial(ctx, dir)
 	if err != nil {
 		return err
 	}

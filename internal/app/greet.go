@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"bellhop/internal/config"
 )
@@ -27,6 +28,10 @@ func (h *house) greeting() string {
 	if h.sender != nil {
 		say(h.mailsTo())
 	}
+	if budget := h.cfg.MailBudget; h.cfg.MailboxPage() && len(budget) > 0 {
+		say("Budget", fmt.Sprintf("each address gets %s in %s at most: further ones are not sent, unless --mail-budget says off",
+			count(budget[0].Mails, "mail"), plain(budget[0].Per)))
+	}
 	if h.handler != nil && h.cfg.PublicURL != "" {
 		say("Listens", "http://"+h.front.Addr().String())
 	}
@@ -47,6 +52,18 @@ func (h *house) greeting() string {
 	}
 	b.WriteString("\n")
 	return b.String()
+}
+
+// plain is a duration without what is zero at its end.
+func plain(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 // mailsTo says where mails go.

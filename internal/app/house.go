@@ -15,9 +15,11 @@ import (
 	"bellhop/internal/config"
 	"bellhop/internal/control"
 	"bellhop/internal/datadir"
+	"bellhop/internal/limit"
 	"bellhop/internal/mail"
 	"bellhop/internal/metrics"
 	"bellhop/internal/onboarding"
+	"bellhop/internal/signup"
 	"bellhop/internal/token"
 	"bellhop/internal/web"
 )
@@ -40,14 +42,19 @@ type house struct {
 	transport mail.Transport
 	relay     *onboarding.Relay
 	sender    *onboarding.Sender
+	people    *signup.Service // nil in a process with the role sender alone
+	access    *token.Access   // in a process with the role web
+	limiter   limit.Limiter
 	ready     *readiness
 	handler   http.Handler
 	probes    http.Handler
+
+	limitSecret []byte
 }
 
 // build opens everything. On an error it closes again what it opened.
 func (p Program) build(ctx context.Context, cfg *config.Serve) (_ *house, err error) {
-	h := &house{cfg: cfg, log: p.logger(), metrics: metrics.New(), policy: policyOf(cfg), self: onboarding.NewIncarnation()}
+	h := &house{cfg: cfg, log: p.logger(cfg.LogLevel), metrics: metrics.New(), policy: policyOf(cfg), self: onboarding.NewIncarnation()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -135,7 +142,7 @@ func (h *house) listen() (err error) {
 			return err
 		}
 	}
-	if h.ownsData() {
+	if h.dir != nil {
 		if h.control, err = control.Listen(h.dir.Path("")); err != nil {
 			return err
 		}
@@ -170,6 +177,11 @@ func (h *house) buildRoles(ctx context.Context, post post) (err error) {
 			return err
 		}
 	}
+	if roles.Has(config.Web) || roles.Has(config.Relay) {
+		if err := h.buildPeople(ctx); err != nil {
+			return err
+		}
+	}
 	h.watchMetrics()
 	h.ready = h.newReadiness()
 	if h.probes, err = web.Probes(h.ready, h.log); err != nil {
@@ -190,9 +202,9 @@ func (h *house) buildSender(ctx context.Context, post post) error {
 	if err != nil {
 		return err
 	}
-	mint, err := h.store.SharedKey(ctx, "mint", freshKey())
+	mint, err := sharedKey(ctx, h.store, mintKey)
 	if err != nil {
-		return fmt.Errorf("read the mint key: %w", err)
+		return err
 	}
 	if h.transport, err = post.transport(h.dir); err != nil {
 		return err
@@ -215,31 +227,6 @@ func freshKey() []byte {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails, crypto/rand says
 	return key
-}
-
-func (h *house) buildWeb(ctx context.Context) (err error) {
-	sessions, err := token.NewPending(ctx, h.store, h.publicURL.String(), token.SignUpSession, nil)
-	if err != nil {
-		return fmt.Errorf("read the session key: %w", err)
-	}
-	var notify func(onboarding.Lane) // nil where another process relays: the store tells it
-	if h.relay != nil {
-		notify = h.relay.Notify
-	}
-	people, err := h.people(ctx, notify)
-	if err != nil {
-		return err
-	}
-	h.handler, err = web.New(web.Config{
-		PublicURL:    h.publicURL,
-		People:       people,
-		SignUpTokens: sessions,
-		Readiness:    h.ready,
-		Mailbox:      h.mailboxPage(),
-		Metrics:      h.metrics,
-		Log:          h.log,
-	})
-	return err
 }
 
 func (h *house) watchMetrics() {

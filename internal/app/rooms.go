@@ -21,6 +21,7 @@ type store interface {
 	signup.Store
 	onboarding.Ledger
 	token.Keys
+	token.Documents
 	// Ping tells whether the store takes writes now.
 	Ping(ctx context.Context) error
 	// Close closes the store. Calling it twice is harmless.
@@ -180,7 +181,26 @@ func policyOf(cfg *config.Serve) onboarding.Policy {
 	p := onboarding.DefaultPolicy()
 	p.Retry = cfg.MailRetry
 	p.Expiry = cfg.MailExpiry
+	p.SignInExpiry = cfg.SignInExpiry
+	p.CodeLife = cfg.CodeExpiry
+	p.Budgets = budgetsOf(cfg)
 	p.UnknownPause = cfg.UnknownPause
 	p.Retention = cfg.MailRetention
 	return p
+}
+
+// budgetsOf are the mails an address may get. Browsers that are known get twice
+// as many to sign in.
+func budgetsOf(cfg *config.Serve) onboarding.Budgets {
+	allowances := func(list config.Allowances, times int) (out []onboarding.Allowance) {
+		for _, a := range list {
+			out = append(out, onboarding.Allowance{Mails: a.Mails * times, Per: a.Per})
+		}
+		return out
+	}
+	return onboarding.Budgets{
+		onboarding.BudgetSignUp: allowances(cfg.MailBudget, 1),
+		onboarding.BudgetSignIn: allowances(cfg.SignInBudget, 1),
+		onboarding.BudgetDevice: allowances(cfg.SignInBudget, 2),
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"bellhop/internal/config"
 	"bellhop/internal/lifecycle"
+	"bellhop/internal/mail/mailbox"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/web"
 )
@@ -51,13 +52,19 @@ func (h *house) services() []lifecycle.Service {
 		}),
 	}
 	if h.control != nil {
-		services = append(services, lifecycle.HTTP("control", (&controlServer{h.rooms, h.relay}).http(h.log), h.control))
+		services = append(services, lifecycle.HTTP("control", h.controlServer().http(), h.control))
 	}
 	if h.relay != nil {
 		services = append(services, lifecycle.Worker("relay", h.relay.Run))
 	}
 	if w, ok := h.store.(watcher); ok && h.relay != nil {
 		services = append(services, lifecycle.Worker("watch", func(ctx context.Context) error { return w.Watch(ctx, h.relay.Notify) }))
+	}
+	if h.relay != nil {
+		services = append(services, lifecycle.Worker("retention", func(ctx context.Context) error { return h.people.KeepRetention(ctx, h.log) }))
+	}
+	if h.access != nil {
+		services = append(services, lifecycle.Worker("signing keys", func(ctx context.Context) error { return h.access.Run(ctx, h.log) }))
 	}
 	if h.sender != nil {
 		services = append(services, lifecycle.Service{Name: "sender", Run: h.send})
@@ -72,6 +79,16 @@ func (h *house) services() []lifecycle.Service {
 		services = append(services, lifecycle.HTTP("web", web.NewServer(h.handler, h.log), h.front))
 	}
 	return append(services, lifecycle.Service{Name: "readiness", Run: h.ready.run})
+}
+
+// controlServer is for commands that act through this process.
+func (h *house) controlServer() *controlServer {
+	c := &controlServer{rooms: h.rooms, notify: func(onboarding.Lane) {}, people: h.people, access: h.access, log: h.log}
+	c.box, _ = h.transport.(*mailbox.Mailbox)
+	if h.relay != nil {
+		c.notify = h.relay.Notify
+	}
+	return c
 }
 
 // send runs the sender: draining ends its receiving, the end of ctx cuts what
