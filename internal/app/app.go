@@ -75,6 +75,12 @@ func (p Program) run(ctx context.Context, command any) error {
 		return p.erase(ctx, c)
 	case *config.Export:
 		return p.export(ctx, c)
+	case *config.KeysList:
+		return p.keysList(ctx, c)
+	case *config.KeysRotate:
+		return p.keysRotate(ctx, c)
+	case *config.KeysRetire:
+		return p.keysRetire(ctx, c)
 	case *config.Doctor:
 		return p.doctor(ctx, c)
 	case *config.Migrate:

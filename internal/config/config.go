@@ -36,7 +36,7 @@ import (
 // Invocation is what the caller of the program wants.
 type Invocation struct {
 	// Command is one of *[Help], *[Serve], *[Bus], *[Verify],
-	// *[DeadList], *[DeadReplay], *[DeadDiscard], *[Erase], *[Export], *[Doctor], *[Migrate],
+	// *[DeadList], *[DeadReplay], *[DeadDiscard], *[Erase], *[Export], *[KeysList], *[KeysRotate], *[KeysRetire], *[Doctor], *[Migrate],
 	// *[SetupServiceBus], *[Version], *[BenchSignup], *[BenchMail], *[BenchBus].
 	Command any
 	// Warnings are sentences about settings that are probably not what was

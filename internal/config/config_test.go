@@ -169,6 +169,9 @@ func TestOtherCommands(t *testing.T) {
 		{"erase ada@example.com", &config.Erase{Who: "ada@example.com", Data: data}},
 		{"erase 0198 --yes", &config.Erase{Who: "0198", Yes: true, Data: data}},
 		{"export ada@example.com", &config.Export{Who: "ada@example.com", Data: data}},
+		{"keys list --json", &config.KeysList{JSON: true, Data: data}},
+		{"keys rotate --force", &config.KeysRotate{Force: true, Data: data}},
+		{"keys retire _a", &config.KeysRetire{Key: "_a", Data: data}},
 		{"verify --store redis://h", &config.Verify{Data: config.Data{DataDir: "d", Store: config.NewLocation("redis://h")}}},
 		{"doctor", &config.Doctor{Data: data}},
 		{"migrate --to redis://h --redis-wait 1", &config.Migrate{To: config.NewLocation("redis://h"), DataDir: "d", RedisAccess: config.RedisAccess{RedisWait: 1}}},
@@ -193,6 +196,7 @@ func TestUsageErrors(t *testing.T) {
 		{"serve --smtp", "--smtp: needs a value"},
 		{"dead", `expected one of "list", "replay", "discard"; bellhop dead --help`},
 		{"erase", "expected <address-or-id>; bellhop erase --help"},
+		{"keys retire", "expected <kid>; bellhop keys retire --help"},
 		{"dead discard", "expected <id> ...; bellhop dead discard --help"},
 		{"frobnicate", "bellhop --help"},
 	} {
@@ -251,7 +255,7 @@ func TestWarnings(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for name, args := range map[string][]string{
 		"bellhop": nil, "setup-servicebus": {"setup", "servicebus", "--help"}, "bus": {"bus", "--help"}, "doctor": {"doctor", "--help"}, "migrate": {"migrate", "--help"}, "serve": {"serve", "--help"}, "verify": {"help", "verify"},
-		"erase": {"erase", "--help"}, "dead": {"dead", "--help"}, "dead-replay": {"dead", "replay", "-h"}, "version": {"version", "--help"},
+		"erase": {"erase", "--help"}, "keys-rotate": {"keys", "rotate", "--help"}, "dead": {"dead", "--help"}, "dead-replay": {"dead", "replay", "-h"}, "version": {"version", "--help"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			environ := []string{"BELLHOP_SMTP=smtp://user:hunter2@host", "BELLHOP_MAIL_FROM=secret@example.com", "BELLHOP_STORE=redis://:hunter2@host", "BELLHOP_REDIS_PASSWORD=hunter2"}

@@ -43,12 +43,17 @@ func newRing(now time.Time) (*ring, error) {
 	return &ring{keys: []signingKey{current, next}}, nil
 }
 
+// newSigningKey makes a key whose id a command line takes for no flag.
 func newSigningKey(now time.Time) (signingKey, error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return signingKey{}, fmt.Errorf("make a signing key: %w", err)
+	for {
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return signingKey{}, fmt.Errorf("make a signing key: %w", err)
+		}
+		if id := thumbprint(&private.PublicKey); id[0] != '-' {
+			return signingKey{id: id, private: private, Published: now.UTC()}, nil
+		}
 	}
-	return signingKey{id: thumbprint(&private.PublicKey), private: private, Published: now.UTC()}, nil
 }
 
 func (k *ring) next() *signingKey { return &k.keys[len(k.keys)-1] }
