@@ -269,6 +269,14 @@ func TestAnAccountThatVanishedStopsNothing(t *testing.T) {
 	h := startHand(t)
 	account := h.account()
 	h.ask()
+	h.sendMail()
+	r := h.redemption(2)
+	ok(t, h.raw().Del(h.ctx, fmt.Sprintf("{bellhop}:account:%x", fingerprint(1))).Err())
+	if _, err := h.Redeem(h.ctx, r); !errors.Is(err, signup.ErrLinkDead) {
+		t.Errorf("a link to the account of an address that is none's: %v, want %v", err, signup.ErrLinkDead)
+	}
+	ok(t, h.raw().Set(h.ctx, fmt.Sprintf("{bellhop}:account:%x", fingerprint(1)), account, 0).Err())
+	h.ask()
 	ok(t, h.raw().Del(h.ctx, "{bellhop}:subject:"+account).Err())
 	if _, _, err := h.Session(h.ctx, session(1)); !errors.Is(err, signup.ErrNotFound) {
 		t.Errorf("the session of an account that is gone: %v, want %v", err, signup.ErrNotFound)
@@ -281,7 +289,7 @@ func TestAnAccountThatVanishedStopsNothing(t *testing.T) {
 	h.clock.Advance(1000 * time.Hour)
 	purged, err := h.Purge(h.ctx, retention)
 	ok(t, err)
-	if want := (signup.Purged{SignIns: 1, Sessions: 1}); purged != want {
+	if want := (signup.Purged{SignIns: 2, Sessions: 1}); purged != want {
 		t.Errorf("purged %+v, want %+v", purged, want)
 	}
 }

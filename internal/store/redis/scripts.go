@@ -73,12 +73,12 @@ func newSteps() *steps {
 		relayed: script("relayed", bringsEnd, "find"),
 		arrived: script("arrived", bringsEnd, "arrived"),
 		lane:    script("lane", reads),
-		sweep:   script("sweep", bringsEnd, "presence", "mail", "attempts", "takeback", "budget", "unname"),
+		sweep:   script("sweep", bringsEnd, "presence", "mail", "attempts", "takeback", "charges", "unname"),
 
-		claim:      script("claim", bringsEnd, "find", "mail", "arrived", "account", "recipient", "budget"),
-		committing: script("committing", bringsEnd, "find", "mail", "budget", "charge"),
+		claim:      script("claim", bringsEnd, "find", "mail", "arrived", "account", "recipient", "charges", "budget"),
+		committing: script("committing", bringsEnd, "find", "mail", "charges", "budget", "charge"),
 		check:      script("check", bringsEnd, "presence", "find", "mail"),
-		record:     script("record", bringsEnd, "find", "mail", "attempts", "budget", "charge"),
+		record:     script("record", bringsEnd, "find", "mail", "attempts", "charges", "budget", "charge"),
 
 		heartbeat: script("heartbeat", bringsEnd, "presence"),
 		leave:     script("leave", bringsEnd, "mail", "attempts", "takeback"),

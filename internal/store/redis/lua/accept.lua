@@ -24,7 +24,8 @@ end
 -- First what could fail, if somebody had meddled with the keys: no script is undone.
 local number = call('HINCRBY', P .. 'counts', 'signups', 1)
 call('XADD', P .. 'signups', number .. '-0', 'id', id)
-local fields = { 'first', first, 'last', last, 'email', email, 'status', 'pending', 'accepted', int(math.floor(now / 1000)) }
+local accepted = int(math.floor(now / 1000))
+local fields = { 'first', first, 'last', last, 'email', email, 'status', 'pending', 'accepted', accepted }
 for name, value in pairs(more) do
   if value ~= '' then
     fields[#fields + 1] = name
@@ -40,4 +41,4 @@ if key ~= '' then
   call('XADD', P .. 'uses', '*', 'key', key, 'at', int(now))
 end
 for i = mails, #ARGV, 3 do owe(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
-return { 'stored', 0, person(id) }
+return { 'stored', 0, { id, first, last, email, 'pending', accepted, '', more.locale, more.consent, more.origin } }

@@ -159,21 +159,21 @@ end
 function sweeps.charges()
   local entries, done = call('XRANGE', P .. 'charges', '-', '+', 'COUNT', limit), 0
   for _, entry in ipairs(entries) do
-    local f, budget, at = entry[2][2], entry[2][4], entry[2][6]
+    local f, name, at = entry[2][2], entry[2][4], entry[2][6]
     local age = now - at
     if age >= 0 and age < remembered then break end
-    local times = charges_to(f, budget)
+    local times = charges_to(f, name)
     for i, time in ipairs(times) do
       if time == at and age < 0 then
         times[i] = int(now)
-        call('XADD', P .. 'charges', '*', 'of', f, 'budget', budget, 'at', int(now))
+        call('XADD', P .. 'charges', '*', 'of', f, 'budget', name, 'at', int(now))
         break
       elseif time == at then
         table.remove(times, i)
         break
       end
     end
-    put_charges(f, budget, times)
+    put_charges(f, name, times)
     call('XDEL', P .. 'charges', entry[1])
     done = done + 1
   end
