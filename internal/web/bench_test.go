@@ -70,6 +70,9 @@ func overNowhere(b *testing.B, changes ...func(*web.Config)) http.Handler {
 	return houseWith(b, home, nil, func(c *web.Config) {
 		c.People = signup.NewService(nowhere{}, signup.Settings{})
 		c.Metrics, c.Log = nil, slog.New(slog.DiscardHandler)
+		for _, change := range changes {
+			change(c)
+		}
 	}).routes
 }
 
