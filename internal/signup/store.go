@@ -110,11 +110,12 @@ type Redeemer interface {
 	Mint(ctx context.Context, id onboarding.MailID) (Mint, error)
 	// Try counts one try of a code against a subject, a sign-up or a request to
 	// sign in, and returns once that is on disk, with the latest mints of all
-	// its mails. [ErrTries] when it had most tries before; then, and with every other error,
-	// nothing is counted. [ErrNotFound] when the subject is not
-	// there, or erased; [ErrUsed] when it was redeemed, or when it is a sign-up
-	// and its address has become the account of another one: codes are for the
-	// browser that asked, and it may be a stranger's.
+	// its mails. [ErrTries] when it had most tries before, [ErrNotFound] when it
+	// is not there, or erased; nothing is counted then. When it was redeemed, or
+	// is a sign-up whose address has become the account of another one, the try
+	// is counted like any other and there are no mints: codes are for the
+	// browser that asked, and it may be a stranger's, who must not be able to
+	// tell.
 	Try(ctx context.Context, subject string, most int) ([]Mint, error)
 	// Redeem exchanges a mint for a session, in one commit: the subject becomes
 	// used, and
@@ -128,7 +129,8 @@ type Redeemer interface {
 	// succeeds, too, and changes nothing. [ErrUsed] when the subject was
 	// redeemed before; [ErrLinkDead] when it is not there or erased, when the
 	// mail's latest mint is another or older than r.Within, when a request to
-	// sign in has no account, or (r.ByCode) in the cases in which Try says ErrUsed.
+	// sign in has no account, or (r.ByCode) when the address has become the account
+	// of another sign-up.
 	Redeem(ctx context.Context, r Redemption) (Redeemed, error)
 }
 

@@ -78,16 +78,14 @@ func (t *tx) try(id string, most int) ([]signup.Mint, error) {
 	if s == nil {
 		return nil, signup.ErrNotFound
 	}
-	anothers, err := t.anothers(s)
-	switch {
-	case err != nil:
-		return nil, err
-	case s.redeemedBy != "" || anothers:
-		return nil, signup.ErrUsed
-	case s.tries >= int64(most):
+	if s.tries >= int64(most) {
 		return nil, signup.ErrTries
 	}
 	if _, err := t.exec(count, s.seq); err != nil {
+		return nil, err
+	}
+	anothers, err := t.anothers(s)
+	if err != nil || anothers || s.redeemedBy != "" {
 		return nil, err
 	}
 	return t.mints(s)

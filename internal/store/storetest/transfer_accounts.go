@@ -256,8 +256,8 @@ func triesCounted(tr *trip) {
 			w.try(c.asked.Claim.Mail.Subject(), tried)
 		}
 		w.tryFails(c.asked.Claim.Mail.Subject(), tried, signup.ErrTries)
-		w.tryFails(c.owner.ID, tried, signup.ErrUsed)
-		w.tryFails(c.rival.Claim.Mail.Subject(), tried, signup.ErrUsed)
+		w.triesInVain(c.owner.ID)
+		w.triesInVain(c.rival.Claim.Mail.Subject())
 	})
 }
 
