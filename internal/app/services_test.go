@@ -28,13 +28,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // is, and leaves nothing behind.
 func TestServicesStop(t *testing.T) {
 	h, post := newHouse(t)
-	stressServices(t, h, post, "databases", "heartbeat", "control", "relay", "sender", "ops", "web", "readiness")
+	stressServices(t, h, post, "databases", "heartbeat", "control", "relay", "retention", "signing keys", "sender", "ops", "web", "readiness")
 }
 
 // The same for the listener of the bus, which is there when it is asked for.
 func TestBusListenerStops(t *testing.T) {
 	h, post := newHouse(t, "--bus-listen", "127.0.0.1:0", "--bus-tls-self-signed")
-	if got, want := names(h.services()), []string{"databases", "heartbeat", "control", "relay", "sender", "ops", "bus", "web", "readiness"}; !slices.Equal(got, want) {
+	if got, want := names(h.services()), []string{"databases", "heartbeat", "control", "relay", "retention", "signing keys", "sender", "ops", "bus", "web", "readiness"}; !slices.Equal(got, want) {
 		t.Fatalf("services %v, want %v", got, want)
 	}
 	lifecycletest.Stress(t, func(t *testing.T) lifecycle.Service {
@@ -43,22 +43,22 @@ func TestBusListenerStops(t *testing.T) {
 	})
 }
 
-// The same with everything in Redis. There is nothing for commands to ask the
-// process for.
+// The same with everything in Redis. What commands ask the process for is to
+// clear the dev mailbox.
 func TestServicesStopWithRedis(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	h, post := newHouse(t, "--store", server.URL(0), "--queue", "redis")
-	stressServices(t, h, post, "databases", "heartbeat", "relay", "watch", "sender", "ops", "web", "readiness")
+	stressServices(t, h, post, "databases", "heartbeat", "control", "relay", "watch", "retention", "signing keys", "sender", "ops", "web", "readiness")
 }
 
 // What the roles of a process do not need is not there.
 func TestServicesOfRoles(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	for roles, want := range map[string][]string{
-		"web":              {"databases", "heartbeat", "ops", "web", "readiness"},
-		"relay":            {"databases", "heartbeat", "relay", "watch", "ops", "readiness"},
+		"web":              {"databases", "heartbeat", "signing keys", "ops", "web", "readiness"},
+		"relay":            {"databases", "heartbeat", "relay", "watch", "retention", "ops", "readiness"},
 		"sender":           {"databases", "heartbeat", "sender", "ops", "readiness"},
-		"web,relay,sender": {"databases", "heartbeat", "relay", "watch", "sender", "ops", "web", "readiness"},
+		"web,relay,sender": {"databases", "heartbeat", "relay", "watch", "retention", "signing keys", "sender", "ops", "web", "readiness"},
 	} {
 		h, _ := newHouse(t, "--store", server.URL(0), "--queue", "redis", "--roles", roles,
 			"--smtp", "smtp://localhost", "--public-url", "http://a.example")
@@ -70,7 +70,7 @@ func TestServicesOfRoles(t *testing.T) {
 		}
 	}
 	h, _ := newHouse(t, "--store", server.URL(0), "--roles", "relay,sender", "--smtp", "smtp://localhost", "--public-url", "http://a.example")
-	if got, want := names(h.services()), []string{"databases", "heartbeat", "control", "relay", "watch", "sender", "ops", "readiness"}; !slices.Equal(got, want) {
+	if got, want := names(h.services()), []string{"databases", "heartbeat", "control", "relay", "watch", "retention", "sender", "ops", "readiness"}; !slices.Equal(got, want) {
 		t.Errorf("with an embedded queue: services %v, want %v", got, want)
 	}
 }
@@ -78,7 +78,7 @@ func TestServicesOfRoles(t *testing.T) {
 // A process that answers people tells those that relay of each sign-up.
 func TestSignUpsAreAnnounced(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
-	in := []string{"--store", server.URL(0), "--queue", "redis", "--smtp", "smtp://localhost", "--public-url", "http://a.example", "--roles"}
+	in := []string{"--store", server.URL(0), "--queue", "redis", "--smtp", "smtp://localhost", "--public-url", "http://a.example", "--limit-ip", "off", "--roles"}
 	web, _ := newHouse(t, append(in, "web")...)
 	relay, _ := newHouse(t, append(in, "relay")...)
 	told := make(chan onboarding.Lane, 1)
