@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"bellhop/internal/address"
+	"bellhop/internal/crashpoint"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/redisdb"
 	"bellhop/internal/signup"
@@ -97,6 +98,7 @@ func (s *Store) Redeem(ctx context.Context, r signup.Redemption) (signup.Redeeme
 	if err != nil {
 		return signup.Redeemed{}, fmt.Errorf("redeem a link or a code: %w", err)
 	}
+	crashpoint.Here(crashpoint.Redeemed)
 	if redeemed.Confirmed {
 		s.tell(onboarding.Welcome.Lane())
 	}
@@ -114,6 +116,7 @@ func (s *Store) redeem(ctx context.Context, r signup.Redemption) (signup.Redeeme
 	if err != nil {
 		return signup.Redeemed{}, err
 	}
+	crashpoint.Here(crashpoint.Redeeming)
 	v, err := s.run(ctx, s.steps.redeem, redisdb.Replicated, args...)
 	if err != nil {
 		return signup.Redeemed{}, err

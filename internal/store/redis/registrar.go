@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"bellhop/internal/crashpoint"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/redisdb"
 	"bellhop/internal/signup"
@@ -14,6 +15,7 @@ import (
 
 // Erase implements [signup.Registrar].
 func (s *Store) Erase(ctx context.Context, id string) error {
+	crashpoint.Here(crashpoint.Erasing)
 	v, err := s.run(ctx, s.steps.erase, redisdb.Replicated, id)
 	if err == nil && v == "none" {
 		err = signup.ErrNotFound
