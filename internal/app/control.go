@@ -66,7 +66,7 @@ func (c *controlServer) routeDead(mux *http.ServeMux) {
 
 func (c *controlServer) routePeople(mux *http.ServeMux) {
 	if c.people != nil {
-		desk := registry{c.people}
+		desk := registry{people: c.people, erased: c.rooms.metrics.Erasure}
 		mux.HandleFunc("POST /people/find", onOne(desk.find))
 		mux.HandleFunc("POST /people/erase", onOne(desk.erase))
 		mux.HandleFunc("POST /people/export", onOne(desk.export))

@@ -60,7 +60,7 @@ func (h *house) buildPeople(ctx context.Context) error {
 		Policy: h.policy, Links: onboarding.NewLinks(h.publicURL.String(), mint), Secret: secret,
 		SessionIdle: h.cfg.SessionIdle, SessionLife: h.cfg.SessionLife,
 		Retention:    signup.Retention{Unconfirmed: h.cfg.UnconfirmedRetention},
-		AddressLimit: h.addressLimit(), Forget: h.erased(),
+		AddressLimit: h.addressLimit(), Forget: h.forget(),
 	}
 	if h.relay != nil { // where another process relays, the store tells it
 		settings.Notify = h.relay.Notify
@@ -81,16 +81,13 @@ func (h *house) addressLimit() func(context.Context, address.Fingerprint) bool {
 	}
 }
 
-// erased is told of each erasure, and clears the dev mailbox where this process
-// has one.
-func (h *house) erased() func(context.Context, []address.Address) {
+// forget clears the dev mailbox, where this process has one.
+func (h *house) forget() func(context.Context, []address.Address) {
 	box, ok := h.transport.(*mailbox.Mailbox)
-	return func(ctx context.Context, addresses []address.Address) {
-		h.metrics.Erasure()
-		if ok {
-			forgetMails(ctx, box, addresses, h.log)
-		}
+	if !ok {
+		return nil
 	}
+	return func(ctx context.Context, addresses []address.Address) { forgetMails(ctx, box, addresses, h.log) }
 }
 
 // forgetMails takes somebody's mails out of a mailbox. Who was erased is erased,

@@ -63,7 +63,10 @@ func (h holding) String() string {
 }
 
 // registry is what operators do about people.
-type registry struct{ people *signup.Service }
+type registry struct {
+	people *signup.Service
+	erased func() // is told of each erasure
+}
 
 // dossiers are everything that is held about whom an address or an id stands
 // for: an account stands for all that goes with it. None if nothing is held.
@@ -116,6 +119,7 @@ func (r registry) erase(ctx context.Context, who string) (erased []holding, err 
 			if err := r.people.Erase(ctx, h.ID); err != nil {
 				return erased, err
 			}
+			r.erased()
 			erased = append(erased, h)
 		}
 	}
@@ -234,11 +238,12 @@ func (p Program) withPeople(ctx context.Context, data *config.Data, fn func(regi
 	if err != nil {
 		return err
 	}
-	return fn(registry{signup.NewService(r.store, signup.Settings{Secret: secret, Forget: func(ctx context.Context, addresses []address.Address) {
+	forget := func(ctx context.Context, addresses []address.Address) {
 		if err := clearMailbox(ctx, data.DataDir, r.dir, addresses); err != nil {
 			fmt.Fprintf(p.Stderr, "bellhop: warning: mails are left in the dev mailbox: %v\n", err)
 		}
-	}})})
+	}
+	return fn(registry{people: signup.NewService(r.store, signup.Settings{Secret: secret, Forget: forget}), erased: func() {}})
 }
 
 // clearMailbox throws mails out of the dev mailbox in a data directory: dir, if
