@@ -249,3 +249,98 @@ func TestDescriptionIsServed(t *testing.T) {
 	}
 	wantStatus(t, h.ask("HEAD", "/openapi.yaml", ""), http.StatusOK)
 }
+
+// operation is one that openapi.yaml describes, and a request that it takes.
+type operation struct {
+	method, path string // path as it is described
+	body         string // "" for none
+	token        string // of the kind it wants, "" for none
+}
+
+func (o operation) ask(h *house, body string, headers ...string) int {
+	if o.token != "" {
+		headers = append(headers, "Authorization: Bearer "+o.token)
+	}
+	target := strings.NewReplacer("{token}", "x", "{id}", "x").Replace(o.path)
+	return h.ask(o.method, target, body, headers...).Code
+}
+
+// operations are all but those for operators and other programs.
+func operations(t *testing.T, h *house) (all []operation) {
+	t.Helper()
+	k, err := theContract()
+	must(t, err)
+	tokens := map[string]string{
+		"access":        h.program(t, "ada@example.com").AccessToken,
+		"signUpPending": arrive(t, h),
+		"signInPending": object[struct{ Status, Message, Token string }](t,
+			h.ask("POST", "/signIn", `{"email":"ada@example.com"}`, "Content-Type: application/json")).Token,
+	}
+	for path, item := range k.doc.Paths.Map() {
+		for method, described := range item.Operations() {
+			if slices.Contains(described.Tags, "service") {
+				continue
+			}
+			o := operation{method: method, path: path}
+			if described.RequestBody != nil {
+				example, err := json.Marshal(described.RequestBody.Value.Content.Get("application/json").Example)
+				must(t, err)
+				o.body = string(example)
+			}
+			for _, schemes := range *described.Security {
+				for name := range schemes {
+					o.token = tokens[name]
+				}
+			}
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// Each operation refuses what it must refuse as it is described: a body that is
+// too large, of another kind or broken, a token that is none, another site's
+// page; and says when the store is gone. (What the answers look like is looked
+// at beside each request.)
+func TestEveryOperationRefusesAsDescribed(t *testing.T) {
+	h := newHouse(t, home, nil)
+	all := operations(t, h)
+	const asJSON = "Content-Type: application/json"
+	for _, o := range all {
+		want := func(status int, what string, got int) {
+			if got != status {
+				t.Errorf("%s %s, %s: status %d, want %d", o.method, o.path, what, got, status)
+			}
+		}
+		if o.body != "" {
+			want(400, "no JSON", o.ask(h, "{", asJSON))
+			want(400, "a field nobody knows", o.ask(h, `{"x":"y"}`, asJSON))
+			want(413, "a large body", o.ask(h, strings.Repeat(" ", 16<<10+1), asJSON))
+			want(415, "plain text", o.ask(h, o.body, "Content-Type: text/plain"))
+			want(415, "a compressed body", o.ask(h, o.body, asJSON, "Content-Encoding: gzip"))
+		}
+		if o.method != "GET" {
+			want(403, "another site's page", o.ask(h, o.body, asJSON, "Sec-Fetch-Site: cross-site"))
+		}
+		if o.token != "" {
+			for _, made := range []string{"", "x", o.token + "x"} {
+				wrong := o
+				wrong.token = made
+				want(401, "a token that is none", wrong.ask(h, o.body, asJSON))
+			}
+		}
+	}
+	if len(all) < 15 {
+		t.Errorf("only %d operations", len(all))
+	}
+	must(t, h.store.Close())
+	for _, o := range all {
+		if o.path == "/token/refresh" { // the example's token is refused before the store is asked
+			continue
+		}
+		status := o.ask(h, o.body, asJSON)
+		if link := strings.Contains(o.path, "{token}"); status != 503 && !(link && status == 410) {
+			t.Errorf("%s %s without a store: status %d, want 503", o.method, o.path, status)
+		}
+	}
+}

@@ -14,3 +14,6 @@ func Description() []byte { return description() }
 
 // RetryAfter is what somebody is told who must wait so long.
 func RetryAfter(wait time.Duration) int { return retryAfter(wait) }
+
+// CheckOrigin tells whether an origin can be listed.
+func CheckOrigin(origin string) error { return checkOrigin(origin) }
