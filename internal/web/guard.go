@@ -24,9 +24,9 @@ type Guard struct {
 	// processes, and required with Limiter. Without it [Config] keeps no origin
 	// of a consent.
 	Secret []byte
-	// PerIP is the rate of one IPv4 address or one IPv6 /64, for everything in
-	// guarded together. The network around it, an IPv4 /24 or an IPv6 /48, may do
-	// wideFactor times as much. Default: no limit.
+	// PerIP is the rate of one IPv4 address or one IPv6 /64, for forms, codes,
+	// links and refreshes together. The network around it, an IPv4 /24 or an IPv6
+	// /48, may do ten times as much. Default: no limit.
 	PerIP limit.Rate
 	// Total is the rate of everybody together. Default: no limit.
 	Total limit.Rate
@@ -53,8 +53,6 @@ var guarded = map[string]string{
 
 // wideFactor is how many times the rate of an address a network around it has.
 const wideFactor = 10
-
-var errLimited = refusal(http.StatusTooManyRequests, "too_many_requests")
 
 var errNoSecret = errors.New("guard: a limiter needs a secret, so that it keeps no addresses")
 
@@ -98,8 +96,20 @@ func (g *doorkeeper) admit(c *gin.Context) error {
 		return nil
 	}
 	g.metrics.Limited(class)
-	c.Writer.Header().Set("Retry-After", strconv.Itoa(retryAfter(wait)))
-	return errLimited
+	seconds := retryAfter(wait)
+	c.Writer.Header().Set("Retry-After", strconv.Itoa(seconds))
+	return limited(seconds)
+}
+
+// limited is the problem of whoever has to wait.
+func limited(seconds int) *problem {
+	p := refusal(http.StatusTooManyRequests, "too_many_requests")
+	wait := strconv.Itoa(seconds) + " s"
+	if seconds > 90 {
+		wait = strconv.Itoa((seconds+59)/60) + " min"
+	}
+	p.text.values = []any{"wait", wait}
+	return p
 }
 
 // clientIP is whom a request counts for.

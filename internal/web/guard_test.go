@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -80,7 +81,7 @@ func TestLimitPerAddress(t *testing.T) {
 				}
 				w := serve(h, from("192.0.2.1", r))
 				wantStatus(t, w, http.StatusTooManyRequests)
-				if got := object[problem](t, w); got.Error.Code != "too_many_requests" {
+				if got := object[problem](t, w); got.Error.Code != "too_many_requests" || !regexp.MustCompile(`try again in 3[0-4] min\.$`).MatchString(got.Error.Message) {
 					t.Errorf("answer %+v", got.Error)
 				}
 				// One more may come after half an hour.
