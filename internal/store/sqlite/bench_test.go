@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -133,7 +134,13 @@ func acceptance(tb testing.TB, n int64, withKey bool) signup.Acceptance {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	a := signup.Acceptance{Person: signup.Person{ID: newID(), First: "Ada", Last: "Lovelace", Address: to}}
+	a := signup.Acceptance{
+		Person: signup.Person{
+			ID: newID(), First: "Ada", Last: "Lovelace", Address: to, Locale: "en",
+			Consent: signup.Consent{Text: "2026-01", Origin: [16]byte{1}},
+		},
+	}
+	binary.BigEndian.PutUint64(a.Fingerprint[:], uint64(n)*0x9E3779B97F4A7C15) // anywhere, as real ones are
 	a.Mails = []onboarding.Owed{{ID: onboarding.NewMailID(a.Person.ID, onboarding.SignUp, 1), Expiry: 72 * time.Hour}}
 	if withKey {
 		a.Key = new([32]byte)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -15,44 +16,82 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// Erase implements [signup.Registrar].
+// Erase implements [signup.Registrar]. What an account takes along is looked for
+// beside the writer, as it takes long to find; the commit then looks at that
+// again, and at what has come since.
 func (s *Store) Erase(ctx context.Context, id string) error {
-	err := s.commit(ctx, func(t *tx) error {
-		err := t.erase(id)
-		crashpoint.Here(crashpoint.Erasing)
-		return err
-	})
+	var err error
+	for again := true; again && err == nil; {
+		var along company
+		err = s.look(ctx, func(t *tx) (err error) {
+			along, err = t.companyOf(id)
+			return err
+		})
+		if err != nil {
+			break
+		}
+		err = s.commit(ctx, func(t *tx) (err error) {
+			again, err = t.erase(id, along)
+			crashpoint.Here(crashpoint.Erasing)
+			return err
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("erase sign-up: %w", unavailable(err))
 	}
 	return nil
 }
 
+// company is who shares an account's address, as it was at some time before.
+type company struct {
+	known   bool
+	numbers []int64
+	latest  int64 // the number of the latest sign-up then
+}
+
+func (t *tx) companyOf(id string) (c company, err error) {
+	s, err := t.subject(id, onboarding.SignUp)
+	if err != nil || s == nil || !s.confirmed {
+		return c, err
+	}
+	c.known = true
+	if c.latest, _, err = one(t.conn, "SELECT max(seq) FROM signups"); err != nil {
+		return c, err
+	}
+	c.numbers, err = t.othersOf(s.fingerprint)
+	return c, err
+}
+
 const erasedText = "the person was erased"
 
-func (t *tx) erase(id string) error {
+// erase tells to come again when the sign-up has become an account since its
+// company was looked for.
+func (t *tx) erase(id string, along company) (again bool, err error) {
 	s, err := t.subject(id, onboarding.SignUp)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if s == nil {
 		_, found, err := one(t.conn, sqlSignUpNumber, id)
 		if err == nil && !found {
 			err = signup.ErrNotFound
 		}
-		return err // or was erased before
+		return false, err // or was erased before
 	}
 	if s.confirmed {
-		if err := t.eraseAccount(s); err != nil {
-			return err
+		if !along.known {
+			return true, nil
+		}
+		if err := t.eraseAccount(s, along); err != nil {
+			return false, err
 		}
 	}
-	return t.eraseSignUp(numbered{s.seq, s.id}, erasedText)
+	return false, t.eraseSignUp(numbered{s.seq, s.id}, erasedText)
 }
 
 // eraseAccount erases what an account has beside its own sign-up.
-func (t *tx) eraseAccount(s *subject) error {
-	others, err := t.numbered(sqlOtherSignUps, s.fingerprint[:])
+func (t *tx) eraseAccount(s *subject, along company) error {
+	others, err := t.stillAlong(s, along)
 	if err != nil {
 		return err
 	}
@@ -74,8 +113,27 @@ func (t *tx) eraseAccount(s *subject) error {
 	return err
 }
 
+// stillAlong are the sign-ups that share an account's address now: those found
+// before, those that have come since, and those of older programs that have got
+// a fingerprint since, by being redeemed. One may be there twice.
+func (t *tx) stillAlong(s *subject, along company) (others []numbered, err error) {
+	for _, seq := range along.numbers {
+		found, err := t.numbered(sqlAlong+"seq = ?2", s.fingerprint[:], seq)
+		if err != nil {
+			return nil, err
+		}
+		others = append(others, found...)
+	}
+	since, err := t.numbered(sqlAlong+"seq > ?2", s.fingerprint[:], along.latest)
+	if err != nil {
+		return nil, err
+	}
+	discarded, err := t.numbered(sqlAlong+"redeemed_at IS NOT NULL", s.fingerprint[:])
+	return slices.Concat(others, since, discarded), err
+}
+
 const (
-	sqlOtherSignUps   = "SELECT seq, id FROM signups WHERE fingerprint = ? AND status = 'pending'"
+	sqlAlong          = "SELECT seq, id FROM signups WHERE fingerprint = ?1 AND status = 'pending' AND "
 	sqlSignInsOf      = "SELECT seq, id FROM signins WHERE fingerprint = ?"
 	sqlForgetSessions = "DELETE FROM sessions WHERE account = ?"
 	sqlEraseSignUp    = `UPDATE signups SET first = '', last = '', email = '', status = 'erased', fingerprint = NULL,
@@ -242,7 +300,7 @@ func (t *tx) dossier(id string) (d signup.Dossier, err error) {
 
 // addAccount adds what is held for an account's address.
 func (t *tx) addAccount(d *signup.Dossier, s *subject) (err error) {
-	if d.SignUps, err = people(t.conn, sqlOthers, s.fingerprint[:], -1); err != nil {
+	if d.SignUps, err = t.others(s.fingerprint, math.MaxInt); err != nil {
 		return err
 	}
 	if d.Sessions, err = sessions(t.conn, sqlSessionIn, s.id, t.now); err != nil {

@@ -50,7 +50,7 @@ type register struct {
 // addresses at once, under their own sessions or somebody else's, and wants a
 // sequence of single calls that explains what each was told (B2.3).
 func (w *world) history(giveUp bool) {
-	const addresses, rivals, calls = 6, 3, 16
+	const addresses, rivals, calls = 6, 3, 12
 	var all []*historian
 	for range addresses {
 		who := w.someone()
@@ -67,7 +67,7 @@ func (w *world) history(giveUp bool) {
 				}
 				h.script = append(h.script, r)
 			}
-			if giveUp && i%8 == 0 { // each doubles what there is to be judged
+			if giveUp && i%6 == 0 { // each doubles what there is to be judged
 				h.patience = time.Duration(rand.IntN(3000)) * time.Microsecond
 			}
 			all = append(all, h)

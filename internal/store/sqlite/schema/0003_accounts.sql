@@ -8,25 +8,26 @@ CREATE TABLE signups_with_accounts (
   first    TEXT NOT NULL,             -- both names are empty in one whose address was another's account
   last     TEXT NOT NULL,             -- when it was redeemed, and in one that was erased
   email    TEXT NOT NULL,             -- as typed
-  status   TEXT NOT NULL CHECK (status = 'pending' OR status = 'confirmed' OR status = 'erased'),
+  status   TEXT NOT NULL,             -- pending, confirmed: an account, or erased
   accepted INTEGER NOT NULL,          -- unix seconds
 
   fingerprint    BLOB CHECK (length(fingerprint) = 16), -- of the address; NULL in those of older programs
   locale         TEXT NOT NULL DEFAULT '',
   muted          TEXT NOT NULL DEFAULT '', -- why its mails must not be sent
   consent_text   TEXT NOT NULL DEFAULT '',
-  consent_origin BLOB NOT NULL DEFAULT x'' CHECK (length(consent_origin) = 16 OR consent_origin = x''),
+  consent_origin BLOB NOT NULL DEFAULT x'',
   confirmed      INTEGER,             -- unix seconds: when it became an account
   redeemed_at    INTEGER,
   redeemed_by    TEXT NOT NULL DEFAULT '', -- the session that was opened then
   tries          INTEGER NOT NULL DEFAULT 0, -- of codes
 
-  CHECK ((status = 'confirmed') = (confirmed IS NOT NULL)),
-  CHECK (status <> 'confirmed' OR (fingerprint IS NOT NULL AND redeemed_at IS NOT NULL)),
-  CHECK ((redeemed_at IS NULL) = (redeemed_by = '')),
-  CHECK ((status = 'erased') = (email = '')),
-  CHECK (status <> 'erased' OR (first = '' AND last = '' AND fingerprint IS NULL AND locale = '' AND muted = ''
-    AND consent_text = '' AND consent_origin = x'' AND redeemed_at IS NULL AND tries = 0))
+  CHECK (CASE status
+    WHEN 'pending'   THEN email <> '' AND confirmed IS NULL
+    WHEN 'confirmed' THEN email <> '' AND confirmed IS NOT NULL AND fingerprint IS NOT NULL AND redeemed_at IS NOT NULL
+    WHEN 'erased'    THEN first = '' AND last = '' AND email = '' AND fingerprint IS NULL AND locale = '' AND muted = ''
+      AND consent_text = '' AND consent_origin = x'' AND confirmed IS NULL AND redeemed_at IS NULL AND tries = 0
+    ELSE 0 END),
+  CHECK ((redeemed_at IS NULL) = (redeemed_by = ''))
 ) STRICT;
 
 INSERT INTO signups_with_accounts (seq, id, first, last, email, status, accepted)
@@ -46,10 +47,16 @@ DROP TABLE signups;
 ALTER TABLE signups_with_accounts RENAME TO signups;
 ALTER TABLE idempotency_with_accounts RENAME TO idempotency;
 
--- The account of an address: there is one at most.
+-- The account of an address: there is one at most. And the sign-ups that were
+-- redeemed for it.
 CREATE UNIQUE INDEX accounts ON signups (fingerprint) WHERE status = 'confirmed';
-CREATE INDEX signups_fingerprint ON signups (fingerprint) WHERE fingerprint IS NOT NULL;
-CREATE INDEX signups_pending ON signups (accepted) WHERE status = 'pending';
+CREATE INDEX signups_discarded ON signups (fingerprint) WHERE status = 'pending' AND redeemed_at IS NOT NULL;
+
+-- The sign-ups that are no accounts, in the order of time. Those of an address
+-- are found by reading all of it: fingerprints lie anywhere, so an index that
+-- begins with them would make every sign-up twice as dear, for what is asked
+-- when somebody leaves. It is no longer than the time that they are kept.
+CREATE INDEX signups_pending ON signups (accepted, seq, fingerprint) WHERE status = 'pending';
 
 -- Requests to sign in, in the order in which they were made. They go when they
 -- are old, and with the account.

@@ -1,0 +1,127 @@
+package sqlite
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"bellhop/internal/address"
+	"bellhop/internal/onboarding"
+	"bellhop/internal/signup"
+
+	"github.com/google/uuid"
+)
+
+// Who shares an account's address is looked for before the commit that erases
+// it. Whatever happens in between, nobody is forgotten.
+func TestAnErasureTakesAlongWhoCameWhileItLooked(t *testing.T) {
+	s, err := Open(Options{Path: filepath.Join(t.TempDir(), "s.db"), Policy: onboarding.DefaultPolicy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	f := address.Fingerprint{1}
+	account, early, older := signedUp(t, s, f), signedUp(t, s, f), signedUp(t, s, address.Fingerprint{})
+	if again, _ := eraseWith(t, s, account, company{}); again {
+		t.Error("a sign-up that is no account has no company to look for")
+	}
+	account = signedUp(t, s, f)
+	before := companyOf(t, s, account)
+	redeem(t, s, account, f)
+	if again, err := eraseWith(t, s, account, before); err != nil || !again {
+		t.Errorf("a sign-up became an account and was erased without looking for its company (%v)", err)
+	}
+	before = companyOf(t, s, account)
+	late := signedUp(t, s, f)
+	redeem(t, s, older, f)
+	stranger := signedUp(t, s, address.Fingerprint{2})
+	if again, err := eraseWith(t, s, account, before); err != nil || again {
+		t.Fatalf("erase: again %v, %v", again, err)
+	}
+	for _, id := range []string{account, early, late, older} {
+		if _, err := s.Person(context.Background(), id); err == nil {
+			t.Errorf("sign-up %s is still there", id)
+		}
+	}
+	if _, err := s.Person(context.Background(), stranger); err != nil {
+		t.Errorf("the stranger: %v", err)
+	}
+	// The address is another's account by now: that was not looked for.
+	early, late = signedUp(t, s, f), signedUp(t, s, f)
+	before = companyOf(t, s, early)
+	redeem(t, s, early, f)
+	if len(before.numbers) != 0 || !slices.Contains(companyOf(t, s, early).numbers, number(t, s, late)) {
+		t.Error("the company of an account is not that of its sign-up before")
+	}
+}
+
+func signedUp(t *testing.T, s *Store, f address.Fingerprint) string {
+	t.Helper()
+	to, err := address.Parse("ada@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := uuid.NewString()
+	_, _, err = s.Accept(context.Background(), signup.Acceptance{
+		Person: signup.Person{ID: id, First: "Ada", Address: to}, Fingerprint: f,
+		Mails: []onboarding.Owed{{ID: onboarding.NewMailID(id, onboarding.SignUp, 1), Expiry: time.Hour}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func redeem(t *testing.T, s *Store, id string, f address.Fingerprint) {
+	t.Helper()
+	ctx := context.Background()
+	mail := onboarding.NewMailID(id, onboarding.SignUp, 1)
+	err := s.commit(ctx, func(t *tx) error { // as if it had been sent
+		_, err := t.exec("UPDATE mails SET commits = 1, mint = 1, minted_at = ? WHERE id = ?", t.now, string(mail))
+		return err
+	})
+	if err == nil {
+		_, err = s.Redeem(ctx, signup.Redemption{
+			Mail: mail, Number: 1, Within: time.Hour, Fingerprint: f, Welcome: time.Hour,
+			Session: signup.NewSession{ID: uuid.NewString(), Kind: signup.Browser, Idle: time.Hour, Life: time.Hour},
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func companyOf(t *testing.T, s *Store, id string) (c company) {
+	t.Helper()
+	err := s.look(context.Background(), func(t *tx) (err error) {
+		c, err = t.companyOf(id)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func eraseWith(t *testing.T, s *Store, id string, along company) (again bool, err error) {
+	t.Helper()
+	err = s.commit(context.Background(), func(t *tx) (err error) {
+		again, err = t.erase(id, along)
+		return err
+	})
+	return again, err
+}
+
+func number(t *testing.T, s *Store, id string) (seq int64) {
+	t.Helper()
+	err := s.look(context.Background(), func(t *tx) (err error) {
+		seq, _, err = one(t.conn, sqlSignUpNumber, id)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seq
+}
