@@ -45,7 +45,7 @@ func TestB2_2_FollowingALinkChangesNothing(t *testing.T) {
 	h := newHouse(t, home, nil)
 	confirm, signIn := bothLinks(t, h)
 	for _, l := range []letter{confirm, signIn} {
-		for range 50 {
+		for range 500 {
 			for _, method := range []string{"GET", "HEAD"} {
 				scanner := h.visitor(t)
 				w := scanner.do(method, l.path, "")
