@@ -124,8 +124,8 @@ func TestOfARequestThatIsOverNothingIsLeft(t *testing.T) {
 			h.sendMail()
 			h.clock.Advance(h.policy.Retention)
 			ends[0](h)
-			if h.raw().Exists(h.ctx, "{bellhop}:subject:"+id).Val() == 0 {
-				t.Error("half of it is over, and nothing is left")
+			if !h.raw().HExists(h.ctx, "{bellhop}:subject:"+id, "mail:sign-in.1").Val() {
+				t.Error("half of it is over, and the mail has no name any more")
 			}
 			sound(t, h.Store, h.url)
 			ends[1](h)
@@ -177,11 +177,17 @@ func TestPurgeDoesNotWaitForTheFuture(t *testing.T) {
 	h := startHand(t)
 	const year = 365 * 24 * time.Hour
 	h.clock.Advance(year)
-	h.account() // which is in the way, and stays
+	account := h.account() // which is in the way, and stays
+	before, err := h.Person(h.ctx, account)
+	ok(t, err)
+	ok(t, h.EndSession(h.ctx, account, session(1)))
 	h.ask()
 	for range 3 {
 		h.due()
 	}
+	gone := h.account()
+	h.ask()
+	ok(t, h.Erase(h.ctx, gone))
 	h.clock.Advance(-year)
 	h.due()
 	for _, want := range []signup.Purged{{}, {SignUps: 4, SignIns: 1}} {
@@ -192,6 +198,9 @@ func TestPurgeDoesNotWaitForTheFuture(t *testing.T) {
 		}
 		sound(t, h.Store, h.url)
 		h.clock.Advance(time.Hour + time.Second)
+	}
+	if after, err := h.Person(h.ctx, account); err != nil || !after.Accepted.Equal(before.Accepted) {
+		t.Errorf("the account is of %v now, %v; it was of %v", after.Accepted, err, before.Accepted)
 	}
 }
 
@@ -246,7 +255,7 @@ func TestASignUpOfAnOlderProgramJoinsTheOthers(t *testing.T) {
 func TestAfterErasingAnAccountNothingOfItIsLeft(t *testing.T) {
 	h := startHand(t)
 	id := h.everythingOfAnAccount()
-	words := []string{"First1", "person1", fmt.Sprintf("%x", fingerprint(1)), session(1), session(2), fmt.Sprintf("%x", hash(0)), "2026-02", "locale:de"}
+	words := []string{"First1", "person1", fmt.Sprintf("%x", fingerprint(1)), session(1), session(2), fmt.Sprintf("%x", hash(0)), "2026-02", "locale:de", "not now"}
 	for _, word := range words {
 		if !strings.Contains(fmt.Sprint(dump(t, h.url)), word) {
 			t.Errorf("%q is not there even before: this test proves nothing", word)

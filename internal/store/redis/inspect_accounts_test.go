@@ -74,7 +74,8 @@ func (d *database) numberOf(f, id string) string {
 }
 
 func (d *database) only(id string, s map[string]string, names []string) {
-	for name := range s {
+	for name, value := range s {
+		d.demand(value != "" || name == "first" || name == "last", "subject %s has an empty %s", id, name)
 		d.demand(strings.HasPrefix(name, "mail:") || slices.Contains(names, name), "subject %s has %s: %v", id, name, s)
 	}
 }

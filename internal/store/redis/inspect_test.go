@@ -172,6 +172,7 @@ func (d *database) compareLogs() {
 		d.demand(err == nil, "%s: %v", key, err)
 		at, id, _ := strings.Cut(value, " ")
 		hash := strings.TrimPrefix(key, "{bellhop}:key:")
+		d.demand(len(hash) == 64, "a key has the hash %q", hash)
 		entry := fmt.Sprint("", map[string]any{"key": hash, "at": at})
 		d.demand(uses[entry], "%s is in no log of uses", key)
 		d.demand(d.hash("{bellhop}:subject:" + id)["key"] == hash, "%s belongs to %s, who has not got it", key, id)

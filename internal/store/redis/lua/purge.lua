@@ -25,7 +25,7 @@ function purges.signups()
     end
     if not stays then judged, looked = string.match(entry[1], '^%d+'), looked + 1 end
   end
-  if looked > 0 then call('SET', P .. 'judged', judged) end
+  call('SET', P .. 'judged', judged)
   return { looked, gone }
 end
 

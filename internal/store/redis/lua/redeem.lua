@@ -31,8 +31,8 @@ if not account then
   call('HSET', subject, 'status', 'confirmed', 'confirmed', int(math.floor(now / 1000)))
   cancel(who, 'the address is confirmed')
   owe(welcome, lane, keeps)
-elseif not asked then
-  call('HDEL', subject, 'first', 'last')
+else
+  call('HDEL', subject, 'first', 'last') -- a request has none
 end
 open_session(opened, account, life)
 return { 'ok', confirmed, person(account) }

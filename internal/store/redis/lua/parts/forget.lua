@@ -29,13 +29,12 @@ end
 -- mails, as long as these are in the ledger.
 local function forget(id, reason)
   local subject = P .. 'subject:' .. id
-  local f = call('HGET', subject, 'fingerprint')
-  if f then call('ZREM', P .. 'asked:' .. f, id) end
+  call('ZREM', P .. 'asked:' .. call('HGET', subject, 'fingerprint'), id)
   cancel(id, reason)
   wipe(id)
-  call('HDEL', subject, 'asked', 'fingerprint', 'budget', 'locale', 'muted', 'used', 'by', 'tries')
   local flat = call('HGETALL', subject)
   for i = 1, #flat, 2 do
-    if call('EXISTS', P .. 'mail:' .. flat[i + 1]) == 0 then call('HDEL', subject, flat[i]) end
+    local owed = string.sub(flat[i], 1, 5) == 'mail:' and call('EXISTS', P .. 'mail:' .. flat[i + 1]) == 1
+    if not owed then call('HDEL', subject, flat[i]) end
   end
 end
