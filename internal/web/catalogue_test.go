@@ -217,6 +217,9 @@ func TestCatalogueFillsIn(t *testing.T) {
 		{string(c.count("n", 0)), "0 mails"},
 		{string(c.count("n", 12)), "12 mails"},
 		{c.say("nothing"), ""},
+		{c.sayMessage(message{key: "n.one", values: []any{"n", 3}}), "3 mail"},
+		{c.sayMessage(message{key: "plain", sentence: "In English."}), "a < b"},
+		{c.sayMessage(message{key: "nothing", sentence: "In English."}), "In English."},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)

@@ -63,6 +63,44 @@ func TestDecodeJSON(t *testing.T) {
 	}
 }
 
+// Each route takes its own fields from JSON, and those of our pages from forms
+// alone.
+func TestDecodeTakesItsOwnFields(t *testing.T) {
+	for _, tt := range []struct {
+		body   string
+		fields []string
+		want   input
+		code   string
+	}{
+		{`{"code":"123456"}`, codeFields(), input{code: "123456"}, ""},
+		{`{"email":"a"}`, signInFields(), input{email: "a"}, ""},
+		{`{"refresh_token":"r"}`, refreshFields(), input{refreshToken: "r"}, ""},
+		{``, noFields(), input{}, ""},
+		{" \n", noFields(), input{}, ""},
+		{`{}`, noFields(), input{}, ""},
+		{``, codeFields(), input{}, "malformed"},
+		{`null`, noFields(), input{}, "malformed"},
+		{`{"code":"123456"}`, noFields(), input{}, "malformed"},
+		{`{"code":"123456"}`, signUpFields(), input{}, "malformed"},
+		{`{"first":"a","code":"1"}`, codeFields(), input{}, "malformed"},
+		{`{"next":"/me"}`, codeFields(), input{}, "malformed"},
+		{`{"stamp":"x","website":"","consent":"c"}`, signUpFields(), input{}, "malformed"},
+	} {
+		got, err := decodeJSON([]byte(tt.body), tt.fields)
+		var p problem
+		if err != nil {
+			p = *err.(*problem)
+		}
+		if got != tt.want || p.code != tt.code {
+			t.Errorf("%q for %v: %+v, %v", tt.body, tt.fields, got, err)
+		}
+	}
+	got, err := decodeURLEncoded([]byte("code=1&next=%2Fme&consent=c&stamp=s&website=w&key=k&refresh_token=r"))
+	if want := (input{code: "1", next: "/me", consent: "c", stamp: "s", website: "w", key: "k", refreshToken: "r"}); got != want || err != nil {
+		t.Errorf("decoded %+v, %v", got, err)
+	}
+}
+
 func wantDecoded(t *testing.T, body string, got, want input, err error, code, at string) {
 	t.Helper()
 	var p problem

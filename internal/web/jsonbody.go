@@ -49,6 +49,9 @@ func decodeMember(in *input, body []byte, fields []string) (target *string, rest
 	name, rest := cutString(body)
 	if !slices.Contains(fields, name) {
 		name = truncate(name, maxShownName)
+		if len(fields) == 0 {
+			return nil, nil, malformed(name, "problem.no-fields", "name", strconv.Quote(name))
+		}
 		return nil, nil, malformed(name, "problem.unknown-field", "name", strconv.Quote(name), "known", strings.Join(fields, ", "))
 	}
 	target = in.field(name)

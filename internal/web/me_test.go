@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
 	"bellhop/internal/web"
 )
@@ -102,6 +103,20 @@ func TestEmptyDossier(t *testing.T) {
 	must(t, err)
 	if strings.Contains(string(body), "null") || !json.Valid(body) {
 		t.Errorf("export %s", body)
+	}
+}
+
+// What is kept of a consent, and what a mail server said, are in it.
+func TestDossierHasItAll(t *testing.T) {
+	body, err := web.EncodeDossier(signup.Dossier{
+		Person: signup.Person{Consent: signup.Consent{Text: "en.0123abcd", Origin: [16]byte{0xab}}},
+		Mails:  []signup.MailRecord{{Reason: "refused", Reply: onboarding.Reply{Phase: "RCPT", Code: 550, Enhanced: "5.1.1", Text: "no"}}},
+	})
+	must(t, err)
+	for _, want := range []string{`"origin": "ab000000000000000000000000000000"`, `"text": "en.0123abcd"`, `"code": 550`, `"enhanced": "5.1.1"`, `"reason": "refused"`} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("no %s in %s", want, body)
+		}
 	}
 }
 
