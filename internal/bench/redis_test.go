@@ -53,8 +53,9 @@ func TestBareWritesAreTheStores(t *testing.T) {
 	}
 	id := uuid.NewString()
 	if _, _, err := store.Accept(t.Context(), signup.Acceptance{
-		Person: signup.Person{ID: id, First: "Ada", Last: "Lovelace", Address: to},
-		Mails:  []onboarding.Owed{{ID: onboarding.NewMailID(id, onboarding.SignUp, 1), Expiry: 72 * time.Hour}},
+		Person:      signup.Person{ID: id, First: "Ada", Last: "Lovelace", Address: to, Consent: signup.Consent{Origin: [16]byte{1}}},
+		Fingerprint: to.Fingerprint([]byte("secret")),
+		Mails:       []onboarding.Owed{{ID: onboarding.NewMailID(id, onboarding.SignUp, 1), Expiry: 72 * time.Hour}},
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,8 @@ func TestBareWritesAreTheStores(t *testing.T) {
 	}
 }
 
-var anID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+// anID is a UUID or a fingerprint.
+var anID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}`)
 
 // contents are the fields of each key, without the values that differ from one
 // sign-up to the next.
@@ -85,7 +87,7 @@ func contents(t *testing.T, r *redisUnderTest) map[string]string {
 				parts = append(parts, slices.Sorted(maps.Keys(entry.Values))...)
 			}
 		}
-		all[anID.ReplaceAllString(key, "ID")] = kind + " " + strings.Join(parts, " ")
+		all[anID.ReplaceAllString(key, "ID")] = kind + " " + anID.ReplaceAllString(strings.Join(parts, " "), "ID")
 	}
 	return all
 }

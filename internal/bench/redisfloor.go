@@ -101,8 +101,10 @@ func (p *pipelines) add(ctx context.Context, pipe redis.Pipeliner, f form) error
 	subject, number := id.String(), fmt.Sprintf("%012d", p.number.Add(1))
 	now := time.Now()
 	at, keeps := now.UnixMilli(), (72 * time.Hour).Milliseconds()
+	fingerprint := strings.ReplaceAll(uuid.NewString(), "-", "") // as long, and as evenly spread
 	pipe.HSet(ctx, storeTag+":subject:"+subject, "first", f.First, "last", f.Last, "email", f.Email,
-		"status", "pending", "accepted", now.Unix(), "mail:sign-up.1", number)
+		"status", "pending", "accepted", now.Unix(), "fingerprint", fingerprint, "origin", fingerprint, "mail:sign-up.1", number)
+	pipe.ZAdd(ctx, storeTag+":of:"+fingerprint, redis.Z{Score: float64(p.number.Load()), Member: subject})
 	pipe.HIncrBy(ctx, storeTag+":counts", "signups", 1)
 	pipe.XAdd(ctx, &redis.XAddArgs{Stream: storeTag + ":signups", Values: []string{"id", subject}})
 	pipe.HIncrBy(ctx, storeTag+":counts", "accepted", 1)
