@@ -84,12 +84,23 @@ func (p Program) dead(ctx context.Context, data *config.Data) (items []deadItem,
 // withDesk opens store and queue for fn: the files of a directory that no
 // process holds, or what is in Redis beside those who use it.
 func (p Program) withDesk(ctx context.Context, data *config.Data, fn func(*deadDesk) error) (err error) {
+	return withStore(ctx, data, data.Local(), func(r *rooms) error {
+		if err := r.openQueue(ctx); err != nil {
+			return err
+		}
+		return fn(r.deadDesk(func(onboarding.Lane) {}))
+	})
+}
+
+// withStore opens the store for fn, and holds the data directory meanwhile if
+// anything in it is used.
+func withStore(ctx context.Context, data *config.Data, hold bool, fn func(*rooms) error) (err error) {
 	r, err := newRooms(data, onboarding.DefaultPolicy(), metrics.New(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	if data.Local() {
+	if hold {
 		if r.dir, err = datadir.OpenExisting(data.DataDir); err != nil {
 			return err
 		}
@@ -98,10 +109,7 @@ func (p Program) withDesk(ctx context.Context, data *config.Data, fn func(*deadD
 	if err := r.openStore(ctx); err != nil {
 		return err
 	}
-	if err := r.openQueue(ctx); err != nil {
-		return err
-	}
-	return fn(r.deadDesk(func(onboarding.Lane) {}))
+	return fn(r)
 }
 
 // deadReplay is "bellhop dead replay".

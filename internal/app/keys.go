@@ -5,15 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
 	"bellhop/internal/config"
 	"bellhop/internal/control"
-	"bellhop/internal/datadir"
-	"bellhop/internal/metrics"
-	"bellhop/internal/onboarding"
 	"bellhop/internal/token"
 )
 
@@ -166,25 +162,7 @@ func (p Program) aboutKeys(ctx context.Context, data *config.Data, method, path 
 			return err
 		}
 	}
-	return p.withStore(ctx, data, func(s store) error { return fn(&keyDesk{ring: token.NewRing(s, 0, nil)}) })
-}
-
-// withStore opens the store for fn: one that no process holds, or that is in
-// Redis beside those who use it.
-func (p Program) withStore(ctx context.Context, data *config.Data, fn func(store) error) (err error) {
-	r, err := newRooms(data, onboarding.DefaultPolicy(), metrics.New(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
-	if data.Store.Embedded() {
-		if r.dir, err = datadir.OpenExisting(data.DataDir); err != nil {
-			return err
-		}
-	}
-	r.command = true
-	if err := r.openStore(ctx); err != nil {
-		return err
-	}
-	return fn(r.store)
+	return withStore(ctx, data, data.Store.Embedded(), func(r *rooms) error {
+		return fn(&keyDesk{ring: token.NewRing(r.store, 0, nil)})
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 
 	"bellhop/internal/address"
@@ -14,7 +13,6 @@ import (
 	"bellhop/internal/control"
 	"bellhop/internal/datadir"
 	"bellhop/internal/mail/mailbox"
-	"bellhop/internal/metrics"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
 	"bellhop/internal/web"
@@ -218,32 +216,19 @@ func (p Program) aboutPeople(ctx context.Context, data *config.Data, path, who s
 	return p.withPeople(ctx, data, fn)
 }
 
-func (p Program) withPeople(ctx context.Context, data *config.Data, fn func(registry) error) (err error) {
-	log := slog.New(slog.DiscardHandler)
-	r, err := newRooms(data, onboarding.DefaultPolicy(), metrics.New(), log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
-	if data.Store.Embedded() {
-		if r.dir, err = datadir.OpenExisting(data.DataDir); err != nil {
+func (p Program) withPeople(ctx context.Context, data *config.Data, fn func(registry) error) error {
+	return withStore(ctx, data, data.Store.Embedded(), func(r *rooms) error {
+		secret, err := sharedKey(ctx, r.store, addressKey)
+		if err != nil {
 			return err
 		}
-	}
-	r.command = true
-	if err := r.openStore(ctx); err != nil {
-		return err
-	}
-	secret, err := sharedKey(ctx, r.store, addressKey)
-	if err != nil {
-		return err
-	}
-	forget := func(ctx context.Context, addresses []address.Address) {
-		if err := clearMailbox(ctx, data.DataDir, r.dir, addresses); err != nil {
-			fmt.Fprintf(p.Stderr, "bellhop: warning: mails are left in the dev mailbox: %v\n", err)
+		forget := func(ctx context.Context, addresses []address.Address) {
+			if err := clearMailbox(ctx, data.DataDir, r.dir, addresses); err != nil {
+				fmt.Fprintf(p.Stderr, "bellhop: warning: mails are left in the dev mailbox: %v\n", err)
+			}
 		}
-	}
-	return fn(registry{people: signup.NewService(r.store, signup.Settings{Secret: secret, Forget: forget}), erased: func() {}})
+		return fn(registry{people: signup.NewService(r.store, signup.Settings{Secret: secret, Forget: forget}), erased: func() {}})
+	})
 }
 
 // clearMailbox throws mails out of the dev mailbox in a data directory: dir, if
