@@ -17,6 +17,13 @@ const (
 	killsAtPoint = 6 // at each of the named points
 )
 
+// At each of the points of accounts, which take more to come to; and how many
+// people do more than sign up.
+const (
+	killsAtPointOfAccounts = 3
+	citizens               = 400
+)
+
 // settleAfter is how many kills one mail may live through: on a machine that is
 // busy a process may be killed before it has sent anything, and what twenty have
 // claimed in vain is taken for poison. On Redis the claims of the dead wait for
@@ -34,10 +41,11 @@ const (
 // T1, A6.2, C1.1, C1.14: the process is killed at random moments, again and
 // again over one data directory. Whatever was answered with 202 is in the mail
 // server's log once, or more than once with the same Message-ID and bytes
-// where the ledger says so.
+// where the ledger says so. Some of those who have signed up confirm their
+// address, sign in, stay in and leave; whatever they were answered is so.
 func TestC1_1_KilledAtRandomMoments(t *testing.T) {
 	t.Parallel()
-	newRig(t, built(t, mortal)).killAtRandom(randomKills)
+	newRig(t, built(t, mortal)).withTown(citizens).killAtRandom(randomKills)
 }
 
 // The same over one Redis.
@@ -46,7 +54,7 @@ func TestC1_1_KilledAtRandomMomentsOnRedis(t *testing.T) {
 		t.Skip("takes more than a minute")
 	}
 	t.Parallel()
-	newRedisRig(t, built(t, mortal), durable(t).URL(0)).killAtRandom(randomKillsOnRedis)
+	newRedisRig(t, built(t, mortal), durable(t).URL(0)).withTown(citizens).killAtRandom(randomKillsOnRedis)
 }
 
 func (r *rig) killAtRandom(times int) {
@@ -64,7 +72,7 @@ func (r *rig) killAtRandom(times int) {
 		cancel()
 		p.kill()
 	}
-	r.judge(r.settle())
+	r.judge(r.finish())
 }
 
 // The same, killed at each of the named points in turn, at the first time it
@@ -96,6 +104,33 @@ func TestA6_2_KilledAtEveryPointOnRedis(t *testing.T) {
 		}
 	}
 	r.judge(r.settle())
+}
+
+// The same where people redeem what is in their mails, and where they are
+// erased.
+func TestA6_2_KilledAtEveryPointOfAccounts(t *testing.T) {
+	t.Parallel()
+	binary := built(t, mortal)
+	for _, point := range crashpoint.AccountPoints() {
+		t.Run(string(point), func(t *testing.T) {
+			r := newRig(t, binary).withTown(citizens)
+			r.killAt(point, killsAtPointOfAccounts)
+			r.judge(r.finish())
+		})
+	}
+}
+
+// The same over one Redis.
+func TestA6_2_KilledAtEveryPointOfAccountsOnRedis(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	t.Parallel()
+	r := newRedisRig(t, built(t, mortal), durable(t).URL(0)).withTown(citizens)
+	for _, point := range crashpoint.AccountPoints() {
+		r.killAt(point, killsAtPointOfAccounts)
+	}
+	r.judge(r.finish())
 }
 
 func (r *rig) killAt(point crashpoint.Point, times int) {

@@ -41,13 +41,26 @@ func (c *crowd) come(ctx context.Context, rng *rand.Rand) {
 			client := &http.Client{Transport: &http.Transport{}, Timeout: c.leaves}
 			defer client.CloseIdleConnections()
 			for pause(ctx, crowdPause) && !c.rig.t.Failed() {
-				c.person(client, own)
+				if !c.errand(client, own) {
+					c.person(client, own)
+				}
 			}
 		})
 	}
 	clients.Wait()
 	c.rig.t.Logf("%d people; 503 %d times, the slowest after %v; no answer %d times; %d asked again after their 202",
 		c.rig.people.Load(), c.refused.Load(), time.Duration(c.slowest.Load()).Round(time.Millisecond), c.unanswered.Load(), c.again.Load())
+}
+
+// errand lets one of the town, if there is one, take a step every other time.
+func (c *crowd) errand(client *http.Client, rng *rand.Rand) bool {
+	doors := c.doors()
+	if c.rig.town == nil || len(doors) == 0 || rng.IntN(2) == 0 {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(c.rig.t.Context(), patience)
+	defer cancel()
+	return c.rig.town.errand(&visit{ctx: ctx, client: client, door: doors[rng.IntN(len(doors))], rng: rng})
 }
 
 // pause waits, and tells whether ctx goes on.
@@ -80,6 +93,7 @@ func (c *crowd) person(client *http.Client, rng *rand.Rand) {
 		}
 	}
 	c.rig.promise(first, to)
+	c.rig.town.settle(first, to, rng)
 	if rng.IntN(10) == 0 {
 		c.again.Add(1)
 		if id := c.ask(ctx, client, rng, to); id != "" && id != first {

@@ -6,20 +6,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
 )
 
 // load signs people up from several clients until the process is gone or ctx
-// ends, and keeps what it was promised.
+// ends, and keeps what it was promised. Where there is a town they also go on
+// from there.
 func (p *process) load(ctx context.Context, clients int) {
 	var all sync.WaitGroup
 	for range clients {
 		all.Go(func() {
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
-			for ctx.Err() == nil && p.signUp(ctx, client) == nil {
+			v := &visit{ctx: ctx, client: client, door: p.url, rng: rand.New(rand.NewPCG(rand.Uint64(), 0))}
+			for ctx.Err() == nil && p.running() {
+				if town := p.rig.town; town != nil && v.rng.IntN(2) == 0 && town.errand(v) {
+					continue
+				}
+				if p.signUp(v) != nil {
+					return
+				}
 			}
 		})
 	}
@@ -27,13 +36,13 @@ func (p *process) load(ctx context.Context, clients int) {
 }
 
 // signUp signs one new person up. Only a 202 is a promise.
-func (p *process) signUp(ctx context.Context, client *http.Client) error {
+func (p *process) signUp(v *visit) error {
 	to := p.rig.newPerson()
-	req, err := signUpRequest(ctx, p.url, to)
+	req, err := signUpRequest(v.ctx, v.door, to)
 	if err != nil {
 		return err
 	}
-	resp, err := client.Do(req)
+	resp, err := v.client.Do(req)
 	if err != nil {
 		return err
 	}
@@ -44,6 +53,7 @@ func (p *process) signUp(ctx context.Context, client *http.Client) error {
 	id, err := signUpID(resp.Body)
 	if err == nil {
 		p.rig.promise(id, to)
+		p.rig.town.settle(id, to, v.rng)
 	}
 	return err
 }

@@ -60,8 +60,12 @@ func (r *rig) start(env ...string) *process {
 	return p
 }
 
-// wide is a limit that is counted against, as always, and never reached.
-const wide = "1000000/1s"
+// wide is a limit that is counted against, as always, and never reached; and
+// wideBudget such a budget.
+const (
+	wide       = "1000000/1s"
+	wideBudget = "100/1h"
+)
 
 // launch is start for other goroutines than the test's, and for some of the
 // roles.
@@ -70,7 +74,8 @@ func (r *rig) launch(env []string, roles string) (*process, error) {
 	command := slices.Concat(r.wrap, []string{r.binary, "serve", "--roles", roles}, r.store, []string{
 		"--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--public-url", "http://bellhop.test", "--smtp", r.sink.URL(),
 		"--unknown-pause", "50ms", "--mail-retry", "50ms", "--drain-timeout", "30s",
-		"--limit-ip", wide, "--limit-total", wide})
+		"--limit-ip", wide, "--limit-total", wide, "--limit-address", wide,
+		"--mail-budget", wideBudget, "--sign-in-budget", wideBudget, "--sign-in-expiry", "2h", "--access-life", "1h"})
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
@@ -156,6 +161,16 @@ func (p *process) holder() int {
 		p.rig.t.Fatal(err)
 	}
 	return pid
+}
+
+// running tells whether the process has not ended yet.
+func (p *process) running() bool {
+	select {
+	case <-p.gone:
+		return false
+	default:
+		return true
+	}
 }
 
 // kill ends the process as kill -9 does, and waits for it.

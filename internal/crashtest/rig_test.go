@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,9 +32,24 @@ type rig struct {
 	journal string
 	wrap    []string // what the program is run under, such as strace
 
+	town   *town // nil if people do nothing but sign up
 	people atomic.Int64
 	mu     sync.Mutex
 	acked  map[string]string // sign-up id → address, of every 202
+	more   map[string]int    // address → how often somebody signed up with it once more
+	faults *[]string         // where faults go that a test wants to see; nil for the test's own
+}
+
+// fault notes that a promise was broken.
+func (r *rig) fault(format string, args ...any) {
+	r.t.Helper()
+	if r.faults == nil {
+		r.t.Errorf(format, args...)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*r.faults = append(*r.faults, fmt.Sprintf(format, args...))
 }
 
 // newRig is a rig with the embedded store.
@@ -55,7 +69,10 @@ func newRedisRig(t *testing.T, binary, url string, more ...string) *rig {
 
 func rigOf(t *testing.T, binary string, store ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, binary: binary, store: store, looks: time.Second, journal: filepath.Join(t.TempDir(), "mails"), acked: make(map[string]string)}
+	r := &rig{
+		t: t, binary: binary, store: store, looks: time.Second, journal: filepath.Join(t.TempDir(), "mails"),
+		acked: make(map[string]string), more: make(map[string]int),
+	}
 	r.sink = smtptest.Start(t, smtptest.Options{LogPath: r.journal, Forget: true})
 	return r
 }
@@ -71,6 +88,13 @@ func (r *rig) promise(id, to string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.acked[id] = to
+}
+
+// again notes that somebody signs up once more with an address.
+func (r *rig) again(to string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.more[to]++
 }
 
 // verify runs "bellhop verify --json" beside whatever runs.
@@ -97,14 +121,27 @@ func (r *rig) audit() (report onboarding.Report, err error) {
 }
 
 // settle runs the program until every mail is in a finished state.
-func (r *rig) settle() onboarding.Report {
+func (r *rig) settle() onboarding.Report { return r.settleWith(func(*process) {}) }
+
+// finish is settle at the end: whoever lives here is asked, too.
+func (r *rig) finish() onboarding.Report {
+	return r.settleWith(func(p *process) {
+		if r.town != nil {
+			r.town.examine(p.url)
+		}
+	})
+}
+
+func (r *rig) settleWith(then func(*process)) onboarding.Report {
 	r.t.Helper()
 	p := r.start()
 	if p == nil {
 		r.t.Fatal("the program does not start any more")
 	}
 	defer p.stop()
-	return r.settled()
+	report := r.settled()
+	then(p)
+	return report
 }
 
 // settled waits until every mail is in a finished state.
@@ -112,23 +149,53 @@ func (r *rig) settled() (report onboarding.Report) {
 	r.t.Helper()
 	r.awaitEvery(r.looks, "every mail to be settled", func() bool {
 		report = r.verify()
-		return open(report) == 0
+		return r.open(report) == 0
 	}, func() any { return report })
 	return report
 }
 
 // open is how many mails are on their way.
-func open(report onboarding.Report) (n int64) {
+func (r *rig) open(report onboarding.Report) (n int64) {
+	r.t.Helper()
 	for _, s := range []onboarding.State{onboarding.Due, onboarding.Queued, onboarding.Sending, onboarding.Committing} {
 		n += report.States[s]
 	}
-	// An unknown is settled when its copy ended unknown too: it is held.
+	// An unknown is settled when its copy ended unknown too, and when there is
+	// to be none: it is held, and an operator can read that.
+	var doubtful []string
 	for _, id := range report.Unknown {
 		if !slices.Contains(report.Copies, id) {
+			doubtful = append(doubtful, id)
+		}
+	}
+	if n > 0 || len(doubtful) == 0 {
+		return n + int64(len(doubtful))
+	}
+	held := r.held()
+	for _, id := range doubtful {
+		if !held[onboarding.MailID(id)] {
 			n++
 		}
 	}
 	return n
+}
+
+// held are the unknown mails that "bellhop dead list" lists.
+func (r *rig) held() map[onboarding.MailID]bool {
+	r.t.Helper()
+	out, err := exec.Command(r.binary, append([]string{"dead", "list", "--json"}, r.store...)...).Output()
+	var list []struct {
+		ID    onboarding.MailID
+		State onboarding.State
+	}
+	if err = errors.Join(err, json.Unmarshal(out, &list)); err != nil {
+		r.t.Fatalf("dead list: %v", err)
+	}
+	held := make(map[onboarding.MailID]bool)
+	for _, mail := range list {
+		held[mail.ID] = mail.State == onboarding.Unknown
+	}
+	return held
 }
 
 // await looks until a condition holds.
@@ -157,49 +224,83 @@ func (r *rig) judge(report onboarding.Report) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	got := make(map[string][]smtptest.Mail)
+	got := make(map[onboarding.MailID][]smtptest.Mail)
 	for _, m := range mails {
-		got[m.To] = append(got[m.To], m)
+		got[mailID(m)] = append(got[mailID(m)], m)
 	}
 	copies := r.judgeCopies(got, report)
-	held := 0
+	r.judgeSignUps(got)
+	held := r.held()
+	missing := r.judgePromises(got, report, held)
+	if !report.OK {
+		r.fault("verify: %+v", report)
+	}
+	if r.town != nil {
+		r.town.judge(got, report, held)
+	}
+	r.t.Logf("%d promised, %d mails in the log, %d of them copies; %d promised ones held as unknown; ledger: accepted %d, copies %d, unknown %d, failed %d",
+		len(r.acked), len(mails), copies, missing, report.Accepted, len(report.Copies), len(report.Unknown), report.States[onboarding.Failed])
+}
+
+// judgePromises looks for the mail of every sign-up that was answered, and
+// returns how many are not there, and held.
+func (r *rig) judgePromises(got map[onboarding.MailID][]smtptest.Mail, report onboarding.Report, held map[onboarding.MailID]bool) (missing int) {
+	r.t.Helper()
 	for id, to := range r.acked {
-		if len(got[to]) > 0 {
+		mail := onboarding.NewMailID(id, onboarding.SignUp, 1)
+		if len(got[mail]) > 0 {
+			if got[mail][0].To != to {
+				r.fault("sign-up %s was of another person than its mail's", id)
+			}
+			continue
+		}
+		if r.town.calledOff(mail) {
 			continue
 		}
 		// Killed twice between committing and the dot: its one copy is used
 		// up, nobody can know, and the ledger must say so.
-		mail := string(onboarding.NewMailID(id, onboarding.SignUp, 1))
-		if !slices.Contains(report.Unknown, mail) || !slices.Contains(report.Copies, mail) {
-			r.t.Errorf("sign-up %s was answered 202, its mail is not in the mail server's log and not listed as unknown", id)
+		if !held[mail] || !slices.Contains(report.Copies, string(mail)) {
+			r.fault("sign-up %s was answered 202, its mail is not in the mail server's log and not listed as unknown", id)
 		}
-		held++
+		missing++
 	}
-	if !report.OK {
-		r.t.Errorf("verify: %+v", report)
+	return missing
+}
+
+// judgeSignUps looks whether nobody got the mails of more sign-ups than were
+// sent in.
+func (r *rig) judgeSignUps(got map[onboarding.MailID][]smtptest.Mail) {
+	r.t.Helper()
+	signUps := make(map[string]int)
+	for id, mails := range got {
+		if _, p, _, _ := id.Parse(); p == onboarding.SignUp {
+			signUps[mails[0].To]++
+		}
 	}
-	r.t.Logf("%d promised, %d mails in the log, %d of them copies; %d promised ones held as unknown; ledger: accepted %d, copies %d, unknown %d, failed %d",
-		len(r.acked), len(mails), copies, held, report.Accepted, len(report.Copies), len(report.Unknown), report.States[onboarding.Failed])
+	for to, n := range signUps {
+		if n > 1+r.more[to] {
+			r.fault("%s got mails of %d sign-ups, and %d were sent in", to, n, 1+r.more[to])
+		}
+	}
 }
 
 // judgeCopies looks at what came more than once, and returns how many mails too
 // many that is. The ledger must know of each by its name: a Message-ID is a
 // mail's id, at our domain.
-func (r *rig) judgeCopies(got map[string][]smtptest.Mail, report onboarding.Report) (copies int) {
+func (r *rig) judgeCopies(got map[onboarding.MailID][]smtptest.Mail, report onboarding.Report) (copies int) {
 	r.t.Helper()
 	counted := make(map[string]bool)
 	for _, id := range report.Copies {
 		counted[id] = true
 	}
-	for to, all := range got {
+	for id, all := range got {
 		copies += len(all) - 1
-		id, _, _ := strings.Cut(strings.TrimPrefix(all[0].MessageID, "<"), "@")
-		if len(all) > 2 || len(all) == 2 && !counted[id] {
-			r.t.Errorf("%s got %s %d times, and the ledger does not know of it", to, id, len(all))
+		if len(all) > 2 || len(all) == 2 && !counted[string(id)] {
+			r.fault("%s came %d times, and the ledger does not know of it", id, len(all))
 		}
 		for _, m := range all[1:] {
-			if m.MessageID != all[0].MessageID || m.SHA256 != all[0].SHA256 {
-				r.t.Errorf("%s got two different mails: %s and %s", to, all[0].MessageID, m.MessageID)
+			if m.To != all[0].To || m.SHA256 != all[0].SHA256 {
+				r.fault("%s came twice, and is not the same", id)
 			}
 		}
 	}

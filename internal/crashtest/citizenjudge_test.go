@@ -1,0 +1,211 @@
+package crashtest
+
+import (
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"bellhop/internal/mail/smtptest"
+	"bellhop/internal/onboarding"
+)
+
+// examine asks a running process about every citizen, once nothing is on its
+// way any more: what they were answered is so.
+func (t *town) examine(door string) {
+	t.rig.t.Helper()
+	client := &http.Client{Transport: &http.Transport{}, Timeout: patience}
+	defer client.CloseIdleConnections()
+	v := &visit{ctx: t.rig.t.Context(), client: client, door: door, rng: rand.New(rand.NewPCG(0, 0))}
+	for _, c := range t.citizens {
+		switch {
+		case c.access == "" || c.leaving && c.leftAt.IsZero():
+			// Nothing that can be asked was answered.
+		case !c.leftAt.IsZero():
+			if status, answer := c.call(v, http.MethodGet, "/me", c.access, ""); status != http.StatusUnauthorized {
+				c.wrong("/me of one who has left", status, answer)
+			}
+		default:
+			if !look(c, v) {
+				t.rig.fault("%s: /me was not answered", c.to)
+			}
+			c.examine(v)
+		}
+	}
+}
+
+// dossier is what is held of a citizen, as far as it is judged.
+type dossier struct {
+	Account  struct{ ID, Status string }
+	SignUps  []struct{ ID, Status string }
+	Sessions []struct{ ID string }
+}
+
+// examine looks at what is held: one account, and of each link that was used
+// one session.
+func (c *citizen) examine(v *visit) {
+	status, answer := c.call(v, http.MethodGet, "/me/export", c.access, "")
+	var h dossier
+	if err := json.Unmarshal(answer, &h); err != nil || status != http.StatusOK || h.Account.ID != c.account {
+		c.wrong("/me/export", status, answer)
+		return
+	}
+	for _, s := range h.SignUps {
+		if s.Status != "pending" {
+			c.town.rig.fault("%s: beside the account there is a sign-up that is %s", c.to, s.Status)
+		}
+	}
+	tried := 0
+	for _, l := range c.links {
+		there := slices.ContainsFunc(h.Sessions, func(s struct{ ID string }) bool { return s.ID == l.session })
+		if l.answered && !there {
+			c.town.rig.fault("%s: the session that %s opened is not there", c.to, l.mail)
+		}
+		if l.asked > 0 {
+			tried++
+		}
+	}
+	if len(h.Sessions) > tried {
+		c.town.rig.fault("%s has %d sessions of %d links", c.to, len(h.Sessions), tried)
+	}
+}
+
+// judge compares what citizens were answered with the mail server's log and the
+// ledger.
+func (t *town) judge(got map[onboarding.MailID][]smtptest.Mail, report onboarding.Report, held map[onboarding.MailID]bool) {
+	t.rig.t.Helper()
+	states := t.rig.ledger()
+	for _, c := range t.citizens {
+		c.judgeWelcome(got, held)
+		c.judgeSignIns(got, report, held, states)
+	}
+	for _, id := range t.strangers {
+		mail := onboarding.NewMailID(id, onboarding.SignIn, 1)
+		if states[mail] != onboarding.Cancelled {
+			t.rig.fault("%s, for a stranger, is %q", mail, states[mail])
+		}
+	}
+	for id, mails := range got {
+		if strings.HasPrefix(mails[0].To, strangerLike("")) {
+			t.rig.fault("a stranger got %s", id)
+		}
+	}
+	t.judgeLeavers(got)
+	t.count(got)
+}
+
+// calledOff tells whether a mail may have come to nothing because its person has
+// left, or did not need it any more.
+func (t *town) calledOff(mail onboarding.MailID) bool {
+	if t == nil {
+		return false
+	}
+	i := slices.IndexFunc(t.citizens, func(c *citizen) bool {
+		return slices.ContainsFunc(c.links, func(l *link) bool { return l.mail == mail })
+	})
+	return i >= 0 && t.citizens[i].leaving
+}
+
+// judgeWelcome looks for the one welcome of an account. It may be in no log
+// only if nobody knows whether it arrived, and the ledger says so.
+func (c *citizen) judgeWelcome(got map[onboarding.MailID][]smtptest.Mail, held map[onboarding.MailID]bool) {
+	confirmed, came, unknown := false, 0, false
+	for _, l := range c.links {
+		subject, p, _, _ := l.mail.Parse()
+		if p != onboarding.SignUp {
+			continue
+		}
+		welcome := onboarding.NewMailID(subject, onboarding.Welcome, 1)
+		confirmed = confirmed || l.answered || l.used
+		came += len(got[welcome])
+		unknown = unknown || held[welcome]
+	}
+	if came > 1 || came == 0 && confirmed && !unknown && !c.leaving {
+		c.town.rig.fault("%s: %d welcomes came (confirmed %v, held as unknown %v)", c.to, came, confirmed, unknown)
+	}
+}
+
+// judgeSignIns looks for what was promised with the 202 of a request to sign
+// in.
+func (c *citizen) judgeSignIns(got map[onboarding.MailID][]smtptest.Mail, report onboarding.Report, held map[onboarding.MailID]bool, states map[onboarding.MailID]onboarding.State) {
+	for _, l := range c.links {
+		if _, p, _, _ := l.mail.Parse(); p != onboarding.SignIn || len(got[l.mail]) > 0 || c.leaving {
+			continue
+		}
+		state := states[l.mail]
+		if held[l.mail] && slices.Contains(report.Copies, string(l.mail)) || state == onboarding.Failed || state == onboarding.Expired {
+			continue
+		}
+		c.town.rig.fault("%s is %q, and not in the mail server's log", l.mail, state)
+	}
+}
+
+// soon is how long after the answer to an erasure a mail may still come that was
+// past its dot.
+const soon = time.Second
+
+// judgeLeavers looks whether those who were erased are gone, and got nothing
+// afterwards (B7.7).
+func (t *town) judgeLeavers(got map[onboarding.MailID][]smtptest.Mail) {
+	t.rig.t.Helper()
+	left := make(map[string]time.Time)
+	for _, c := range t.citizens {
+		if c.leftAt.IsZero() {
+			continue
+		}
+		if left[c.to] = c.leftAt; len(left) <= 3 {
+			t.gone(c.to)
+		}
+	}
+	for id, mails := range got {
+		for _, m := range mails {
+			if at, ok := left[m.To]; ok && m.Time.Sub(at) > soon {
+				t.rig.fault("%s came %v after its person was erased", id, m.Time.Sub(at))
+			}
+		}
+	}
+}
+
+// gone asks as an operator for somebody who was erased.
+func (t *town) gone(to string) {
+	t.rig.t.Helper()
+	out, err := exec.Command(t.rig.binary, append([]string{"export", to}, t.rig.store...)...).CombinedOutput()
+	var failed *exec.ExitError
+	if !errors.As(err, &failed) || !strings.Contains(string(out), "nothing is stored") {
+		t.rig.fault("export of %s, who was erased: %v\n%s", to, err, out)
+	}
+}
+
+// count says what the judge has seen.
+func (t *town) count(got map[onboarding.MailID][]smtptest.Mail) {
+	var confirmed, unheard, signedIn, refreshed, left int
+	for _, c := range t.citizens {
+		refreshed += c.refreshs
+		if c.leaving {
+			left++
+		}
+		for _, l := range c.links {
+			_, p, _, _ := l.mail.Parse()
+			switch {
+			case l.used:
+				unheard++
+			case l.answered && p == onboarding.SignIn:
+				signedIn++
+			case l.answered:
+				confirmed++
+			}
+		}
+	}
+	welcomes := 0
+	for id := range got {
+		if _, p, _, _ := id.Parse(); p == onboarding.Welcome {
+			welcomes++
+		}
+	}
+	t.rig.t.Logf("%d citizens: %d sign-ups redeemed, %d sign-ins, %d redemptions not heard of, %d refreshes, %d left, %d strangers; %d welcomes came",
+		len(t.citizens), confirmed, signedIn, unheard, refreshed, left, len(t.strangers), welcomes)
+}
