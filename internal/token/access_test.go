@@ -76,6 +76,13 @@ func (d *documents) text(t testing.TB) string {
 	return string(d.values[names[0]])
 }
 
+// written is how often the ring was written.
+func (d *documents) written() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.versions["signing-keys"]
+}
+
 // put replaces the ring behind everybody's back.
 func (d *documents) put(text string) {
 	d.mu.Lock()
