@@ -1,20 +1,34 @@
 // Package web is Bellhop's front desk: the pages and the JSON API over HTTP.
 //
-// It knows the domain of people ([SignUps]) and the interfaces below, and no
-// store, no queue and no mail. A request goes through one middleware per file
-// (observe, headers, recovery, cross-origin) to a handler that returns an
-// error or nothing; problem.go alone turns errors into answers.
+// It knows the domain of people ([People], topic by topic) and the interfaces
+// below, and no store, no queue and no mail. A request goes through one
+// middleware per file (observe, headers, recovery, cors, cross-origin, guard) to
+// a handler that returns an error or nothing; problem.go alone turns errors into
+// answers.
 //
 // # Answers
 //
-// A browser (Accept names text/html) gets pages, everybody else JSON. Errors
-// are {"error": {"code", "message", "fields"}} in JSON and one page in HTML.
-// All pages work without JavaScript; the policy in headers.go lets none run.
+// A browser (Accept names text/html, or a form is posted) gets pages, everybody
+// else JSON. Errors are {"error": {"code", "message", "fields"}} in JSON and one
+// page in HTML. All pages work without JavaScript; the policy in headers.go lets
+// none run. What they say is in texts/, a file for each language, chosen by
+// Accept-Language; JSON is in English.
+//
+// # Who asks
+//
+// Pages go by cookies and JSON by bearer tokens, never the other way round: no
+// other site can make a browser use the API in its visitor's name. There are
+// three kinds of each: of an account's session, of a sign-up that is pending,
+// and of a request to sign in. Nothing but what a mail carries makes one of the
+// first kind out of the others.
+//
+// GET and HEAD change nothing: links in mails lead to a page with a button.
 //
 // # Privacy
 //
 // A path may hold a link's token and a form holds a person: neither is logged
-// nor counted, only the route's pattern, the status and the time.
+// nor counted, only the route's pattern, the status and the time. No page or
+// answer about a sign-up tells what else is known of its address.
 package web
 
 import (
