@@ -19,6 +19,7 @@ func house() []room {
 		{"internal/app", []string{everything}},
 		{"internal/crashtest", nil},
 		{"internal/clienttest", nil},
+		{"internal/enumerationtest", nil},
 		{"internal/bench", []string{"internal/address", "internal/bus", "internal/onboarding", "internal/redisdb", "internal/sas", "internal/signup", "internal/sqlitedb"}},
 
 		{"bustest", []string{"internal/amqp", "internal/bus", "internal/busadmin", "internal/busnet", "internal/busserver", "internal/sas"}},

@@ -9,7 +9,7 @@ import (
 
 // Abuse are serve's settings against people and programs who ask too much.
 type Abuse struct {
-	LimitIP      Limit      `name:"limit-ip" var:"BELLHOP_LIMIT_IP" default:"30/10m" placeholder:"N/TIME" group:"abuse" help:"How many forms, codes and links one IPv4 address, or one /64 of IPv6, may send in a time. Who is over it is told when to come back (429). off for no limit."`
+	LimitIP      Limit      `name:"limit-ip" var:"BELLHOP_LIMIT_IP" default:"30/10m" placeholder:"N/TIME" group:"abuse" help:"How many forms one IPv4 address, or one /64 of IPv6, may send in a time, and as many links and codes. Who is over it is told when to come back (429). off for no limit."`
 	LimitTotal   Limit      `name:"limit-total" var:"BELLHOP_LIMIT_TOTAL" default:"1000/1s" placeholder:"N/TIME" group:"abuse" help:"The same for all of them together. off for no limit."`
 	LimitAddress Limit      `name:"limit-address" var:"BELLHOP_LIMIT_ADDRESS" default:"10/1h" placeholder:"N/TIME" group:"abuse" help:"How many sign-ups and sign-ins one mail address may be named in. Beyond that the answer is as always, and no mail is sent. off for no limit."`
 	MailBudget   Allowances `name:"mail-budget" var:"BELLHOP_MAIL_BUDGET" default:"1/10m,3/24h,10/720h" placeholder:"N/TIME,..." group:"abuse" help:"How many mails anybody can have sent to one address by signing up with it, whoever asks and however often. All of them must hold. Beyond that the answer is as always, and no mail is sent. off for no limit."`

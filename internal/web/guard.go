@@ -24,9 +24,12 @@ type Guard struct {
 	// processes, and required with Limiter. Without it [Config] keeps no origin
 	// of a consent.
 	Secret []byte
-	// PerIP is the rate of one IPv4 address or one IPv6 /64, for forms, codes,
-	// links and refreshes together. The network around it, an IPv4 /24 or an IPv6
-	// /48, may do ten times as much. Default: no limit.
+	// PerIP is the rate of one IPv4 address or one IPv6 /64: once for what may
+	// cost a mail (sign-ups, sign-ins and further mails together), and once for
+	// links and codes. The network around it, an IPv4 /24 or an IPv6 /48, may do
+	// ten times as much. Refresh tokens cannot be guessed, and one application
+	// may refresh for all of its users: they count for Total alone. Default: no
+	// limit.
 	PerIP limit.Rate
 	// Total is the rate of everybody together. Default: no limit.
 	Total limit.Rate
@@ -38,17 +41,30 @@ type Guard struct {
 	FormMin, FormMax time.Duration
 }
 
-// guarded are the routes that cost us a mail, a guess or a commit, and what they
-// count as when they are refused.
-var guarded = map[string]string{
-	"/createUser":     "sign-up",
-	"/signup/resend":  "resend",
-	"/signup/code":    "code",
-	"/confirm/:token": "redeem",
-	"/signIn":         "sign-in",
-	"/signIn/code":    "code",
-	"/signIn/:token":  "redeem",
-	"/token/refresh":  "refresh",
+// counter is what requests of one address are counted under.
+type counter string
+
+// The counters. Requests that are counted under none count for the total alone.
+const (
+	uncounted counter = ""
+	asking    counter = "ip"     // what may cost a mail
+	redeeming counter = "redeem" // a guess, or a commit
+)
+
+// guarded are the routes that cost us a mail, a guess or a commit: what they are
+// called when they are refused, and where they count.
+var guarded = map[string]struct {
+	class   string
+	counter counter
+}{
+	"/createUser":     {"sign-up", asking},
+	"/signup/resend":  {"resend", asking},
+	"/signup/code":    {"code", redeeming},
+	"/confirm/:token": {"redeem", redeeming},
+	"/signIn":         {"sign-in", asking},
+	"/signIn/code":    {"code", redeeming},
+	"/signIn/:token":  {"redeem", redeeming},
+	"/token/refresh":  {"refresh", uncounted},
 }
 
 // wideFactor is how many times the rate of an address a network around it has.
@@ -84,18 +100,22 @@ func newDoorkeeper(c *Config) (*doorkeeper, error) {
 // admit counts a request to a guarded route, before its body is read, and
 // refuses it if there were too many.
 func (g *doorkeeper) admit(c *gin.Context) error {
-	class, is := guarded[c.FullPath()]
+	route, is := guarded[c.FullPath()]
 	if !is || c.Request.Method != http.MethodPost || g.Limiter == nil {
 		return nil
 	}
 	ip := g.clientIP(c.Request)
-	over, wait, err := g.Limiter.Take(c.Request.Context(),
-		limit.Charge{Key: g.key("ip", ip, 32, 64), Rate: g.PerIP},
-		limit.Charge{Key: g.key("network", ip, 24, 48), Rate: g.wide}, g.total)
+	charges := []limit.Charge{g.total}
+	if route.counter != uncounted {
+		charges = append(charges,
+			limit.Charge{Key: g.key(string(route.counter), ip, 32, 64), Rate: g.PerIP},
+			limit.Charge{Key: g.key(string(route.counter)+" network", ip, 24, 48), Rate: g.wide})
+	}
+	over, wait, err := g.Limiter.Take(c.Request.Context(), charges...)
 	if err != nil || over < 0 {
 		return nil
 	}
-	g.metrics.Limited(class)
+	g.metrics.Limited(route.class)
 	seconds := retryAfter(wait)
 	c.Writer.Header().Set("Retry-After", strconv.Itoa(seconds))
 	return limited(seconds)
