@@ -20,6 +20,7 @@ func house() []room {
 		{"internal/crashtest", nil},
 		{"internal/clienttest", nil},
 		{"internal/enumerationtest", nil},
+		{"internal/browsertest", nil},
 		{"internal/bench", []string{"internal/address", "internal/bus", "internal/onboarding", "internal/redisdb", "internal/sas", "internal/signup", "internal/sqlitedb"}},
 
 		{"bustest", []string{"internal/amqp", "internal/bus", "internal/busadmin", "internal/busnet", "internal/busserver", "internal/sas"}},
@@ -33,7 +34,7 @@ func house() []room {
 		{"internal/store/sqlite", []string{"internal/address", "internal/crashpoint", "internal/onboarding", "internal/signup", "internal/sqlitedb", "internal/store/transfer"}},
 		{"internal/store/redis", []string{"internal/address", "internal/crashpoint", "internal/limit", "internal/onboarding", "internal/redisdb", "internal/signup", "internal/store/transfer"}},
 		{"internal/store/storetest", []string{"internal/address", "internal/onboarding", "internal/signup", "internal/store/transfer"}},
-		{"internal/store/transfer", []string{"internal/onboarding", "internal/signup"}},
+		{"internal/store/transfer", []string{"internal/address", "internal/onboarding", "internal/signup"}},
 		{"internal/queue/embedded", []string{"internal/bus", "internal/queue"}},
 		{"internal/queue/redis", []string{"internal/queue", "internal/redisdb"}},
 		{"internal/queue/servicebus", []string{"internal/queue", "internal/sas"}},
@@ -98,6 +99,7 @@ func homes() map[string][]string {
 		"golang.org/x/sys":                    {"internal/bench", "internal/sqlitedb"},
 		"golang.org/x/text":                   nil,
 		"golang.org/x/time/rate":              {"internal/mail/smtp"},
+		"github.com/anishathalye/porcupine":   {"internal/store/storetest"},
 		"pgregory.net/rapid":                  {"internal/store/storetest"},
 		"zombiezen.com/go/sqlite":             {"internal/sqlitedb", "internal/bus", "internal/store/sqlite", "internal/bench"},
 	}
