@@ -36,6 +36,7 @@ func newChain(t *testing.T) *chain {
 	c := &chain{bus: b, rng: seeded(t)}
 	c.rig = rigOf(t, binary, "--data-dir", dir, "--queue", "servicebus", "--servicebus-connection-string", b.connect)
 	c.dir = dir
+	c.withTown(citizensOfMany)
 	c.setup()
 	return c
 }
@@ -67,7 +68,7 @@ func (c *chain) kill() {
 	c.kills++
 }
 
-// crowded lets people sign up while something is done.
+// crowded lets people come while something is done.
 func (c *chain) crowded(do func(ctx context.Context)) {
 	c.t.Helper()
 	c.run()
@@ -115,6 +116,7 @@ func (c *chain) finish() {
 	c.t.Helper()
 	c.run()
 	report := c.settled()
+	c.town.examine(c.process.url)
 	c.process.stop()
 	c.process = nil
 	c.judge(report)

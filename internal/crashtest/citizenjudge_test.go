@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"bellhop/internal/mail/smtptest"
 	"bellhop/internal/onboarding"
 )
 
@@ -76,26 +75,25 @@ func (c *citizen) examine(v *visit) {
 
 // judge compares what citizens were answered with the mail server's log and the
 // ledger.
-func (t *town) judge(got map[onboarding.MailID][]smtptest.Mail, report onboarding.Report, held map[onboarding.MailID]bool) {
+func (t *town) judge(e *evidence) {
 	t.rig.t.Helper()
-	states := t.rig.ledger()
 	for _, c := range t.citizens {
-		c.judgeWelcome(got, held)
-		c.judgeSignIns(got, report, held, states)
+		c.judgeWelcome(e)
+		c.judgeSignIns(e)
 	}
 	for _, id := range t.strangers {
 		mail := onboarding.NewMailID(id, onboarding.SignIn, 1)
-		if states[mail] != onboarding.Cancelled {
-			t.rig.fault("%s, for a stranger, is %q", mail, states[mail])
+		if e.states[mail] != onboarding.Cancelled {
+			t.rig.fault("%s, for a stranger, is %q", mail, e.states[mail])
 		}
 	}
-	for id, mails := range got {
+	for id, mails := range e.got {
 		if strings.HasPrefix(mails[0].To, strangerLike("")) {
 			t.rig.fault("a stranger got %s", id)
 		}
 	}
-	t.judgeLeavers(got)
-	t.count(got)
+	t.judgeLeavers(e)
+	t.count(e)
 }
 
 // calledOff tells whether a mail may have come to nothing because its person has
@@ -112,7 +110,7 @@ func (t *town) calledOff(mail onboarding.MailID) bool {
 
 // judgeWelcome looks for the one welcome of an account. It may be in no log
 // only if nobody knows whether it arrived, and the ledger says so.
-func (c *citizen) judgeWelcome(got map[onboarding.MailID][]smtptest.Mail, held map[onboarding.MailID]bool) {
+func (c *citizen) judgeWelcome(e *evidence) {
 	confirmed, came, unknown := false, 0, false
 	for _, l := range c.links {
 		subject, p, _, _ := l.mail.Parse()
@@ -121,8 +119,8 @@ func (c *citizen) judgeWelcome(got map[onboarding.MailID][]smtptest.Mail, held m
 		}
 		welcome := onboarding.NewMailID(subject, onboarding.Welcome, 1)
 		confirmed = confirmed || l.answered || l.used
-		came += len(got[welcome])
-		unknown = unknown || held[welcome]
+		came += len(e.got[welcome])
+		unknown = unknown || e.held[welcome]
 	}
 	if came > 1 || came == 0 && confirmed && !unknown && !c.leaving {
 		c.town.rig.fault("%s: %d welcomes came (confirmed %v, held as unknown %v)", c.to, came, confirmed, unknown)
@@ -131,13 +129,13 @@ func (c *citizen) judgeWelcome(got map[onboarding.MailID][]smtptest.Mail, held m
 
 // judgeSignIns looks for what was promised with the 202 of a request to sign
 // in.
-func (c *citizen) judgeSignIns(got map[onboarding.MailID][]smtptest.Mail, report onboarding.Report, held map[onboarding.MailID]bool, states map[onboarding.MailID]onboarding.State) {
+func (c *citizen) judgeSignIns(e *evidence) {
 	for _, l := range c.links {
-		if _, p, _, _ := l.mail.Parse(); p != onboarding.SignIn || len(got[l.mail]) > 0 || c.leaving {
+		if _, p, _, _ := l.mail.Parse(); p != onboarding.SignIn || len(e.got[l.mail]) > 0 || c.leaving {
 			continue
 		}
-		state := states[l.mail]
-		if held[l.mail] && slices.Contains(report.Copies, string(l.mail)) || state == onboarding.Failed || state == onboarding.Expired {
+		state := e.states[l.mail]
+		if e.doubted(l.mail) || state == onboarding.Failed || state == onboarding.Expired {
 			continue
 		}
 		c.town.rig.fault("%s is %q, and not in the mail server's log", l.mail, state)
@@ -150,7 +148,7 @@ const soon = time.Second
 
 // judgeLeavers looks whether those who were erased are gone, and got nothing
 // afterwards (B7.7).
-func (t *town) judgeLeavers(got map[onboarding.MailID][]smtptest.Mail) {
+func (t *town) judgeLeavers(e *evidence) {
 	t.rig.t.Helper()
 	left := make(map[string]time.Time)
 	for _, c := range t.citizens {
@@ -161,7 +159,7 @@ func (t *town) judgeLeavers(got map[onboarding.MailID][]smtptest.Mail) {
 			t.gone(c.to)
 		}
 	}
-	for id, mails := range got {
+	for id, mails := range e.got {
 		for _, m := range mails {
 			if at, ok := left[m.To]; ok && m.Time.Sub(at) > soon {
 				t.rig.fault("%s came %v after its person was erased", id, m.Time.Sub(at))
@@ -181,7 +179,7 @@ func (t *town) gone(to string) {
 }
 
 // count says what the judge has seen.
-func (t *town) count(got map[onboarding.MailID][]smtptest.Mail) {
+func (t *town) count(e *evidence) {
 	var confirmed, unheard, signedIn, refreshed, left int
 	for _, c := range t.citizens {
 		refreshed += c.refreshs
@@ -201,7 +199,7 @@ func (t *town) count(got map[onboarding.MailID][]smtptest.Mail) {
 		}
 	}
 	welcomes := 0
-	for id := range got {
+	for id := range e.got {
 		if _, p, _, _ := id.Parse(); p == onboarding.Welcome {
 			welcomes++
 		}

@@ -18,10 +18,12 @@ const (
 )
 
 // At each of the points of accounts, which take more to come to; and how many
-// people do more than sign up.
+// people do more than sign up, where Bellhop is one process and where it is
+// many.
 const (
 	killsAtPointOfAccounts = 3
 	citizens               = 400
+	citizensOfMany         = 150
 )
 
 // settleAfter is how many kills one mail may live through: on a machine that is

@@ -240,7 +240,7 @@ func TestC1_1_FleetKilledStoppedAndRestarted(t *testing.T) {
 	}
 	t.Parallel()
 	rng := seeded(t)
-	f := newRedisRig(t, built(t, shipped), durable(t).URL(0)).withTown(citizens).newFleet()
+	f := newRedisRig(t, built(t, shipped), durable(t).URL(0)).withTown(citizensOfMany).newFleet()
 	ctx, cancel := context.WithTimeout(t.Context(), 70*time.Second)
 	defer cancel()
 	var chaos sync.WaitGroup

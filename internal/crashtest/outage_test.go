@@ -26,7 +26,7 @@ func TestA2_4_FleetBehindABrokenNetwork(t *testing.T) {
 	t.Parallel()
 	rng, server := seeded(t), durable(t)
 	proxy := redistest.NewProxy(t, server.Addr())
-	f := newRedisRig(t, built(t, shipped), server.URLAt(proxy.Addr(), 0)).withTown(citizens).newFleet()
+	f := newRedisRig(t, built(t, shipped), server.URLAt(proxy.Addr(), 0)).withTown(citizensOfMany).newFleet()
 	f.refusesWhile(func() { proxy.Stall(redistest.ToClient) }, proxy.Heal)
 	f.refusesWhile(func() { proxy.Refuse(); proxy.Cut() }, proxy.Heal)
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
@@ -122,7 +122,7 @@ func TestC1_9_RedisKilledUnderAFleet(t *testing.T) {
 	}
 	t.Parallel()
 	rng, server := seeded(t), durable(t)
-	f := newRedisRig(t, built(t, shipped), server.URL(0)).withTown(citizens).newFleet()
+	f := newRedisRig(t, built(t, shipped), server.URL(0)).withTown(citizensOfMany).newFleet()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var crowd sync.WaitGroup

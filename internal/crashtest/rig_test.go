@@ -31,6 +31,7 @@ type rig struct {
 	sink    *smtptest.Server
 	journal string
 	wrap    []string // what the program is run under, such as strace
+	budget  string   // of each address, for sign-ups
 
 	town   *town // nil if people do nothing but sign up
 	people atomic.Int64
@@ -71,7 +72,7 @@ func rigOf(t *testing.T, binary string, store ...string) *rig {
 	t.Helper()
 	r := &rig{
 		t: t, binary: binary, store: store, looks: time.Second, journal: filepath.Join(t.TempDir(), "mails"),
-		acked: make(map[string]string), more: make(map[string]int),
+		acked: make(map[string]string), more: make(map[string]int), budget: wideBudget,
 	}
 	r.sink = smtptest.Start(t, smtptest.Options{LogPath: r.journal, Forget: true})
 	return r
@@ -217,62 +218,80 @@ func (r *rig) awaitEvery(pause time.Duration, what string, holds func() bool, la
 	}
 }
 
-// judge compares what was promised with the mail server's own log.
-func (r *rig) judge(report onboarding.Report) {
+// evidence is what a judge goes by.
+type evidence struct {
+	got    map[onboarding.MailID][]smtptest.Mail // what the mail server has taken
+	report onboarding.Report
+	held   map[onboarding.MailID]bool
+	states map[onboarding.MailID]onboarding.State // nil where nobody asks for them
+}
+
+// evidence is gathered once nothing is on its way any more.
+func (r *rig) evidence(report onboarding.Report) *evidence {
 	r.t.Helper()
 	mails, err := smtptest.ReadLog(r.journal)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	got := make(map[onboarding.MailID][]smtptest.Mail)
+	e := &evidence{got: make(map[onboarding.MailID][]smtptest.Mail), report: report, held: r.held()}
 	for _, m := range mails {
-		got[mailID(m)] = append(got[mailID(m)], m)
+		e.got[mailID(m)] = append(e.got[mailID(m)], m)
 	}
-	copies := r.judgeCopies(got, report)
-	r.judgeSignUps(got)
-	held := r.held()
-	missing := r.judgePromises(got, report, held)
+	if r.town != nil || r.budget != wideBudget {
+		e.states = r.ledger()
+	}
+	return e
+}
+
+// doubted tells whether a mail may be missing because its process was killed
+// twice between committing and the dot: its one copy is used up, nobody can
+// know, and the ledger says so.
+func (e *evidence) doubted(mail onboarding.MailID) bool {
+	return e.held[mail] && slices.Contains(e.report.Copies, string(mail))
+}
+
+// judge compares what was promised with the mail server's own log.
+func (r *rig) judge(report onboarding.Report) {
+	r.t.Helper()
+	e := r.evidence(report)
+	copies := r.judgeCopies(e)
+	r.judgeSignUps(e)
+	missing := r.judgePromises(e)
 	if !report.OK {
 		r.fault("verify: %+v", report)
 	}
 	if r.town != nil {
-		r.town.judge(got, report, held)
+		r.town.judge(e)
 	}
 	r.t.Logf("%d promised, %d mails in the log, %d of them copies; %d promised ones held as unknown; ledger: accepted %d, copies %d, unknown %d, failed %d",
-		len(r.acked), len(mails), copies, missing, report.Accepted, len(report.Copies), len(report.Unknown), report.States[onboarding.Failed])
+		len(r.acked), len(e.got)+copies, copies, missing, report.Accepted, len(report.Copies), len(report.Unknown), report.States[onboarding.Failed])
 }
 
 // judgePromises looks for the mail of every sign-up that was answered, and
 // returns how many are not there, and held.
-func (r *rig) judgePromises(got map[onboarding.MailID][]smtptest.Mail, report onboarding.Report, held map[onboarding.MailID]bool) (missing int) {
+func (r *rig) judgePromises(e *evidence) (missing int) {
 	r.t.Helper()
 	for id, to := range r.acked {
 		mail := onboarding.NewMailID(id, onboarding.SignUp, 1)
-		if len(got[mail]) > 0 {
-			if got[mail][0].To != to {
-				r.fault("sign-up %s was of another person than its mail's", id)
-			}
-			continue
-		}
-		if r.town.calledOff(mail) {
-			continue
-		}
-		// Killed twice between committing and the dot: its one copy is used
-		// up, nobody can know, and the ledger must say so.
-		if !held[mail] || !slices.Contains(report.Copies, string(mail)) {
+		switch got := e.got[mail]; {
+		case len(got) > 0 && got[0].To != to:
+			r.fault("sign-up %s was of another person than its mail's", id)
+		case len(got) > 0, r.town.calledOff(mail), r.budget != wideBudget && e.states[mail] == onboarding.Suppressed:
+		case e.doubted(mail):
+			missing++
+		default:
 			r.fault("sign-up %s was answered 202, its mail is not in the mail server's log and not listed as unknown", id)
 		}
-		missing++
 	}
 	return missing
 }
 
 // judgeSignUps looks whether nobody got the mails of more sign-ups than were
 // sent in.
-func (r *rig) judgeSignUps(got map[onboarding.MailID][]smtptest.Mail) {
+func (r *rig) judgeSignUps(e *evidence) {
 	r.t.Helper()
 	signUps := make(map[string]int)
-	for id, mails := range got {
+	for id, mails := range e.got {
 		if _, p, _, _ := id.Parse(); p == onboarding.SignUp {
 			signUps[mails[0].To]++
 		}
@@ -287,13 +306,13 @@ func (r *rig) judgeSignUps(got map[onboarding.MailID][]smtptest.Mail) {
 // judgeCopies looks at what came more than once, and returns how many mails too
 // many that is. The ledger must know of each by its name: a Message-ID is a
 // mail's id, at our domain.
-func (r *rig) judgeCopies(got map[onboarding.MailID][]smtptest.Mail, report onboarding.Report) (copies int) {
+func (r *rig) judgeCopies(e *evidence) (copies int) {
 	r.t.Helper()
 	counted := make(map[string]bool)
-	for _, id := range report.Copies {
+	for _, id := range e.report.Copies {
 		counted[id] = true
 	}
-	for id, all := range got {
+	for id, all := range e.got {
 		copies += len(all) - 1
 		if len(all) > 2 || len(all) == 2 && !counted[string(id)] {
 			r.fault("%s came %d times, and the ledger does not know of it", id, len(all))
