@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"bellhop/internal/onboarding"
-	"bellhop/internal/signup"
 
 	"pgregory.net/rapid"
 )
@@ -17,17 +16,21 @@ import (
 // a mail server that goes wrong in every way it can, and checks after each
 // step: nothing owns two mails (I2), the conservation law holds (I3), and the
 // server never took a mail twice unless the first time was unknown and the
-// second is counted as a copy. In the end everything is drained, and every mail
-// must be finished or held as unknown.
+// second is counted as a copy. An address has one account at most, nothing is
+// redeemed twice, no budget is overdrawn, and no mail is kept back or called off
+// without a reason. In the end everything is drained, and every mail must be
+// finished or held as unknown.
 //
 // The model knows the truth the ledger can only infer: what the server took.
 func Model(t rapid.TB, f Features, open Open) {
 	rapid.Check(t, func(rt *rapid.T) {
-		h, err := open(onboarding.DefaultPolicy())
+		policy := modelPolicy()
+		h, err := open(policy)
 		if err != nil {
 			rt.Fatal(err)
 		}
-		m := &model{T: rt, Harness: h, ctx: context.Background(), policy: onboarding.DefaultPolicy(), truth: map[onboarding.MailID]*truth{}}
+		m := &model{T: rt, Harness: h, ctx: context.Background(), policy: policy, truth: map[onboarding.MailID]*truth{}}
+		m.openMailboxes()
 		defer func() {
 			if err := m.Close(); err != nil {
 				rt.Error(err)
@@ -42,6 +45,17 @@ func Model(t rapid.TB, f Features, open Open) {
 	})
 }
 
+// modelPolicy is the default, with budgets small enough to be used up by a
+// handful of addresses, and large enough for most mails to be sent.
+func modelPolicy() onboarding.Policy {
+	p := onboarding.DefaultPolicy()
+	p.Budgets = onboarding.Budgets{
+		onboarding.BudgetSignUp: {{Mails: 2, Per: time.Minute}, {Mails: 8, Per: time.Hour}},
+		onboarding.BudgetSignIn: {{Mails: 2, Per: time.Minute}},
+	}
+	return p
+}
+
 // model is one history.
 type model struct {
 	*rapid.T
@@ -50,7 +64,9 @@ type model struct {
 	policy onboarding.Policy
 
 	mono      time.Duration // time as it really passes, whatever the store's clock says
+	setBack   bool          // whether that was ever set back
 	names     int           // for all that must be unique
+	mailboxes []*mailbox
 	people    []*person
 	truth     map[onboarding.MailID]*truth
 	messages  []onboarding.Ref // in the queue; a delivery may leave its message there
@@ -59,21 +75,18 @@ type model struct {
 	processes []*process
 }
 
-// person is one form that was sent, and perhaps stored.
-type person struct {
-	form     signup.Acceptance
-	stored   bool // for certain; otherwise the answer was lost
-	erased   bool
-	erasedAt time.Duration
-}
-
 // truth is what really became of a mail.
 type truth struct {
 	of       *person
-	taken    int  // how often the server took it
-	attempts int  // that reached committing
-	lastMint int  // of the latest of them
+	taken    int // how often the server took it
+	attempts int // that reached committing
+	lastMint int // of the latest of them
+	mintedAt time.Time
 	sent     bool // that it was taken is on record
+	variant  onboarding.Variant
+	charged  bool // to its budget
+	excused  bool // there was a reason to keep it back or to call it off
+	dropped  bool // an operator may have discarded it
 }
 
 // process is one incarnation.
@@ -182,9 +195,7 @@ func (m *model) tries(stages ...stage) (found []*try) {
 func (m *model) mailIDs() []onboarding.MailID {
 	var ids []onboarding.MailID
 	for _, p := range m.people {
-		for _, owed := range p.form.Mails {
-			ids = append(ids, owed.ID)
-		}
+		ids = append(ids, p.mails...)
 	}
 	return ids
 }
@@ -259,6 +270,9 @@ func (m *model) checkMail(row onboarding.AuditRow, truth *truth) (copies int64) 
 	if truth.sent && row.State != onboarding.Sent {
 		m.Fatalf("mail %s was recorded as sent and is %s now", row.ID, row.State)
 	}
+	if (row.State == onboarding.Suppressed || row.State == onboarding.Cancelled) && !truth.excused {
+		m.Fatalf("mail %s is %s, and there was no reason", row.ID, row.State)
+	}
 	return copies
 }
 
@@ -268,7 +282,9 @@ func (m *model) drain() {
 	last := m.startProcess()
 	for range 100 {
 		m.pass(3 * m.policy.DeadAfter)
-		m.must(m.Store.Arrived(m.ctx, onboarding.Urgent, m.Now()))
+		for _, lane := range onboarding.Lanes() {
+			m.must(m.Store.Arrived(m.ctx, lane, m.Now()))
+		}
 		m.sweepAll(last)
 		if m.workOff(last) == 0 && m.idle() {
 			m.checkEnd()
@@ -289,11 +305,14 @@ func (m *model) sweepAll(by *process) {
 
 // workOff relays, claims and sends everything that is due, on a good day.
 func (m *model) workOff(by *process) int {
-	refs, _, err := m.Store.DueMails(m.ctx, onboarding.Urgent, 10_000)
-	m.must(err)
-	m.must(m.Store.Relayed(m.ctx, refs))
-	refs = append(refs, m.messages...)
+	refs := m.messages
 	m.messages = nil
+	for _, lane := range onboarding.Lanes() {
+		due, _, err := m.Store.DueMails(m.ctx, lane, 10_000)
+		m.must(err)
+		m.must(m.Store.Relayed(m.ctx, due))
+		refs = append(refs, due...)
+	}
 	for _, ref := range refs {
 		t := m.take(by, ref)
 		if t == nil {
@@ -325,6 +344,9 @@ func (m *model) idle() bool {
 // checkEnd finds every mail sent, or listed for what it is.
 func (m *model) checkEnd() {
 	m.check()
+	for _, box := range m.mailboxes {
+		m.inspect(box)
+	}
 	dead, _, err := m.Store.DeadMails(m.ctx, "", 1_000_000)
 	m.must(err)
 	listed := map[onboarding.MailID]bool{}
@@ -333,7 +355,7 @@ func (m *model) checkEnd() {
 	}
 	for _, row := range m.rows() {
 		switch row.State {
-		case onboarding.Sent, onboarding.Cancelled, onboarding.Purged:
+		case onboarding.Sent, onboarding.Cancelled, onboarding.Suppressed, onboarding.Purged:
 		default:
 			if !listed[row.ID] {
 				m.Fatalf("mail %s is %s and listed nowhere", row.ID, row.State)

@@ -6,9 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
-	"bellhop/internal/signup"
 
 	"pgregory.net/rapid"
 )
@@ -39,6 +37,11 @@ func (m *model) steps(f Features) []step {
 		{"jump", 1, m.jump},
 		{"sweep", 5, m.sweep},
 		{"marker", 2, m.marker},
+		{"resend", 3, m.resend},
+		{"ask", 3, m.ask},
+		{"redeem", 10, m.redeem},
+		{"inspect", 1, func() { m.inspect(pick(m, "mailbox", m.mailboxes)) }},
+		{"purge", 1, m.purge},
 		{"cancel", 1, m.cancel},
 		{"erase", 1, m.erase},
 		{"replay", 2, m.replay},
@@ -90,53 +93,12 @@ func (m *model) work() {
 	}
 }
 
-func (m *model) accept() {
-	m.names++
-	to, err := address.Parse(fmt.Sprintf("person%d@example.com", m.names))
-	m.must(err)
-	m.send(signup.Person{First: "Ada", Last: fmt.Sprint(m.names), Address: to}, &[32]byte{byte(m.names), byte(m.names >> 8)})
-}
-
-// acceptAgain sends a form once more, as an impatient client does.
-func (m *model) acceptAgain() {
-	p := pick(m, "person", m.people)
-	m.send(p.form.Person, p.form.Key)
-}
-
-// send sends a form under a fresh id, and again until an answer comes or the
-// client gives up.
-func (m *model) send(who signup.Person, key *[32]byte) {
-	m.names++
-	who.ID = fmt.Sprintf("00000000-0000-4000-8000-%012d", m.names)
-	p := &person{form: signup.Acceptance{Person: who, Mails: []onboarding.Owed{owed(who.ID, onboarding.SignUp, 1)}, Key: key}}
-	m.people = append(m.people, p)
-	m.truth[p.form.Mails[0].ID] = &truth{of: p}
-	for {
-		var repeated bool
-		var stored signup.Person
-		err := m.call(func() (err error) {
-			stored, repeated, err = m.Store.Accept(m.ctx, p.form)
-			return err
-		})
-		switch {
-		case err == nil && stored.ID == who.ID:
-			p.stored = true
-			return
-		case err == nil && repeated: // someone's with the same key
-			return
-		case !errors.Is(err, errOutage):
-			m.Fatalf("accept: %v", err)
-		case m.chance("client gives up"):
-			return
-		}
-	}
-}
-
 func (m *model) relay() {
 	limit := rapid.IntRange(1, 5).Draw(m.T, "limit")
+	lane := rapid.SampledFrom([]onboarding.Lane{onboarding.Urgent, onboarding.Urgent, onboarding.Bulk}).Draw(m.T, "lane")
 	var refs []onboarding.Ref
 	err := m.call(func() (err error) {
-		refs, _, err = m.Store.DueMails(m.ctx, onboarding.Urgent, limit)
+		refs, _, err = m.Store.DueMails(m.ctx, lane, limit)
 		return err
 	})
 	if m.normal(err); err != nil {
@@ -186,15 +148,15 @@ func (m *model) take(p *process, ref onboarding.Ref) *try {
 		held, err = m.Store.Claim(m.ctx, c)
 		return err
 	})
-	if m.normal(err); err != nil || held.State != onboarding.Sending {
+	if m.normal(err); err != nil {
 		return nil
 	}
 	truth := m.truth[ref.Mail]
 	if truth == nil {
 		m.Fatalf("mail %s was claimed and never owed", ref.Mail)
 	}
-	if truth.of.erased {
-		m.Fatalf("mail %s was claimed after its person was erased", ref.Mail)
+	if m.checkClaim(held, truth); held.State != onboarding.Sending {
+		return nil
 	}
 	if held.Mint != truth.lastMint {
 		m.Fatalf("mail %s: the last mint number is told as %d, it was %d", ref.Mail, held.Mint, truth.lastMint)
@@ -257,8 +219,13 @@ func (m *model) committing() {
 func (m *model) noteMint(t *try) {
 	truth := m.truth[t.held.Claim.Mail]
 	for _, row := range m.rows() {
-		if row.ID == t.held.Claim.Mail && len(row.Attempts) > truth.attempts {
-			truth.attempts, truth.lastMint = len(row.Attempts), t.held.NextMint()
+		switch {
+		case row.ID != t.held.Claim.Mail:
+		case len(row.Attempts) > truth.attempts:
+			truth.attempts, truth.lastMint, truth.mintedAt = len(row.Attempts), t.held.NextMint(), m.Now()
+			m.charge(row.ID, truth)
+		case row.State == onboarding.Suppressed && !truth.excused:
+			m.keptBack(row.ID, truth)
 		}
 	}
 }
@@ -355,6 +322,9 @@ func (m *model) jump() {
 		time.Hour, -time.Hour, 365 * 24 * time.Hour, -365 * 24 * time.Hour,
 	}).Draw(m.T, "jump")
 	m.Advance(d)
+	if d < 0 {
+		m.doubtClock()
+	}
 }
 
 // sweep comes at once or after a pause.
@@ -371,28 +341,17 @@ func (m *model) sweep() {
 }
 
 func (m *model) marker() {
-	m.normal(m.call(func() error { return m.Store.Arrived(m.ctx, onboarding.Urgent, m.Now()) }))
+	lane := rapid.SampledFrom(onboarding.Lanes()).Draw(m.T, "lane")
+	m.normal(m.call(func() error { return m.Store.Arrived(m.ctx, lane, m.Now()) }))
 }
 
 func (m *model) cancel() {
 	p := pick(m, "person", m.people)
+	p.excuse(m)
 	m.normal(m.insist(func() error {
-		_, err := m.Store.Cancel(m.ctx, p.form.Person.ID, "the model says so")
+		_, err := m.Store.Cancel(m.ctx, p.id, "the model says so")
 		return err
 	}))
-}
-
-func (m *model) erase() {
-	p := pick(m, "person", m.people)
-	err := m.insist(func() error { return m.Store.Erase(m.ctx, p.form.Person.ID) })
-	switch {
-	case err == nil && !p.erased:
-		p.erased, p.erasedAt = true, m.mono
-	case err == nil:
-	case errors.Is(err, signup.ErrNotFound) && !p.stored:
-	default:
-		m.Fatalf("erase: %v", err)
-	}
 }
 
 func (m *model) replay() {
@@ -400,7 +359,10 @@ func (m *model) replay() {
 }
 
 func (m *model) discard() {
-	m.operate(func(id onboarding.MailID) error { return m.Store.Discard(m.ctx, id) })
+	m.operate(func(id onboarding.MailID) error {
+		m.truth[id].dropped = true
+		return m.Store.Discard(m.ctx, id)
+	})
 }
 
 func (m *model) operate(op func(onboarding.MailID) error) {
