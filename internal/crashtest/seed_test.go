@@ -5,8 +5,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"bellhop/internal/crashpoint"
 )
 
 // seed is a known mistake: one place in the source, changed.
@@ -25,7 +28,11 @@ func overlay(t *testing.T, seeds ...seed) string {
 	dir, replace := t.TempDir(), make(map[string]string)
 	for _, s := range seeds {
 		path := filepath.Join(root, s.file)
-		source, err := os.ReadFile(path)
+		from := path
+		if replace[path] != "" {
+			from = replace[path] // one mistake in two places
+		}
+		source, err := os.ReadFile(from)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,12 +101,69 @@ func TestT13_SeededMistakesAreCaught(t *testing.T) {
 			pkg:   "bellhop/internal/store/sqlite", caught: "TestStore",
 		},
 		{
+			name: "the budget charged for every attempt",
+			seeds: []seed{{"internal/store/sqlite/budget.go",
+				"if m.charged || len(t.allowances(s)) == 0 {", "if len(t.allowances(s)) == 0 {"}},
+			pkg: "bellhop/internal/store/sqlite", caught: "TestStore/Budget",
+		},
+		{
+			name: "an erased person's mails not called off",
+			seeds: []seed{{"internal/store/sqlite/registrar.go",
+				"signup = ?\", s.seq); err != nil {\n\t\treturn err\n\t}\n\treturn t.callOff(s.id, why)", "signup = ?\", s.seq); err != nil {\n\t\treturn err\n\t}\n\treturn nil"}},
+			pkg: "bellhop/internal/store/sqlite", caught: "TestStore/Erase",
+		},
+		{
 			name:  "QUIT after a partial DATA",
 			seeds: []seed{{"internal/mail/smtp/client.go", "if outcome.Close || !s.usable() {\n\t\ts.wire.cut()", "if outcome.Close || !s.usable() {\n\t\t_ = s.text.Quit()"}},
 			pkg:   "bellhop/internal/mail/smtp", caught: "TestPartialDataNeverDelivers",
 		},
 	} {
 		t.Run(m.name, m.isCaught)
+	}
+}
+
+// T13: whoever owes the welcome in a commit of its own loses it where people
+// redeem; whoever charges a budget for every attempt has people wait for mail in
+// vain. The judges of the crash tests notice.
+func TestT13_SeededMistakesAreNoticedInCrashes(t *testing.T) {
+	t.Parallel()
+	for _, m := range []struct {
+		name  string
+		seeds []seed
+		try   func(*rig)
+		says  string
+	}{
+		{
+			name: "the welcome owed outside of the commit",
+			seeds: []seed{{"internal/store/sqlite/redeem.go",
+				"\treturn t.owe(onboarding.Owed{ID: onboarding.NewMailID(s.id, onboarding.Welcome, 1), Expiry: r.Welcome})",
+				"\treturn nil"},
+				{"internal/store/sqlite/redeem.go",
+					"\tcrashpoint.Here(crashpoint.Redeemed)\n",
+					"\tcrashpoint.Here(crashpoint.Redeemed)\n\tif done.Confirmed {\n\t\t_ = s.commit(ctx, func(t *tx) error {\n\t\t\treturn t.owe(onboarding.Owed{ID: onboarding.NewMailID(done.Account.ID, onboarding.Welcome, 1), Expiry: r.Welcome})\n\t\t})\n\t}\n"},
+			},
+			try: func(r *rig) {
+				r.withTown(citizens).killAt(crashpoint.Redeemed, killsAtPointOfAccounts)
+				r.judge(r.finish())
+			},
+			says: "0 welcomes came (confirmed true",
+		},
+		{
+			name: "the budget charged for every attempt",
+			seeds: []seed{{"internal/store/sqlite/budget.go",
+				"if m.charged || len(t.allowances(s)) == 0 {", "if len(t.allowances(s)) == 0 {"}},
+			try:  (*rig).flooded,
+			says: "the budget is 3, and ",
+		},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			r := newRig(t, buildWith(t, "-tags", "crashpoints", "-overlay", overlay(t, m.seeds...)))
+			r.faults = new([]string)
+			m.try(r)
+			if !slices.ContainsFunc(*r.faults, func(fault string) bool { return strings.Contains(fault, m.says) }) {
+				t.Errorf("the judges found %q, and not that %q", *r.faults, m.says)
+			}
+		})
 	}
 }
 
@@ -135,6 +199,16 @@ func TestT13_SeededMistakesOnRedisAreCaught(t *testing.T) {
 			name:  "a key is not looked up",
 			seeds: []seed{{lua + "accept.lua", "if key ~= '' then\n  local at", "if false then\n  local at"}},
 			pkg:   "bellhop/internal/store/redis", caught: "TestStore/Idempotency",
+		},
+		{
+			name:  "the budget charged for every attempt",
+			seeds: []seed{{lua + "parts/charge.lua", "if m.charged then return nil end", ""}},
+			pkg:   "bellhop/internal/store/redis", caught: "TestStore/Budget",
+		},
+		{
+			name:  "an erased person's mails not called off",
+			seeds: []seed{{lua + "parts/forget.lua", "cancel(id, 'the person was erased')", ""}},
+			pkg:   "bellhop/internal/store/redis", caught: "TestStore/Erase",
 		},
 		{
 			name: "steps are repeated in silence",

@@ -10,10 +10,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"bellhop/internal/onboarding"
 )
 
-// C1.1, T2: fdatasync has returned before the 202 is written. The system calls
-// of the real program are the witness.
+// C1.1, T2: fdatasync has returned before the 202 is written, and before the
+// answer to whoever uses the link. The system calls of the real program are the
+// witness.
 func TestC1_1_SyncedBeforeAnswered(t *testing.T) {
 	t.Parallel()
 	if err := checkSynced(t, built(t, shipped)); err != "" {
@@ -35,6 +38,11 @@ func TestT13_SyncCheckNoticesMistakes(t *testing.T) {
 			"err = s.commit(ctx, func(t *tx) error {\n\t\tvar err error\n\t\tstored, repeated",
 			"err = s.ride(ctx, func(t *tx) error {\n\t\tvar err error\n\t\tstored, repeated",
 		},
+		"redeem answered before commit": {
+			"internal/store/sqlite/redeem.go",
+			"err = s.commit(ctx, func(t *tx) (err error) {\n\t\tdone, err = t.redeem(r)",
+			"err = s.ride(ctx, func(t *tx) (err error) {\n\t\tdone, err = t.redeem(r)",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			binary := buildWith(t, "-overlay", overlay(t, mistake))
@@ -45,28 +53,54 @@ func TestT13_SyncCheckNoticesMistakes(t *testing.T) {
 	}
 }
 
-// canary is in the person's row, and so in the pages that must be on disk.
-const canary = "canary.of.the.disk@example.com"
+// canary is in the person's row, and so in the pages that must be on disk; and
+// welcome in the row that comes with the account.
+const (
+	canary  = "canary.of.the.disk@example.com"
+	welcome = ".welcome.1"
+)
 
-// checkSynced signs one person up under strace and says what is wrong, "" for
-// nothing.
+// checkSynced signs one person up under strace, uses the link, and says what is
+// wrong, "" for nothing.
 func checkSynced(t *testing.T, binary string) string {
 	t.Helper()
 	wrap, trace := traced(t, "8192", "pwrite64,write,fsync,fdatasync")
-	r := newRig(t, binary)
+	r := newRig(t, binary).withTown(1)
 	r.wrap = wrap
 	p := r.start()
 	if p == nil {
 		t.Fatal("did not start under strace")
 	}
-	body := strings.NewReader(`{"first":"Ada","last":"L","email":"` + canary + `"}`)
-	resp, err := http.Post(p.url+"/createUser", "application/json", body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
+	id := p.ask("/createUser", `{"first":"Ada","last":"L","email":"`+canary+`"}`)
+	token := ""
+	r.await("the mail", func() bool {
+		var err error
+		if token, err = r.town.post.link(onboarding.NewMailID(id, onboarding.SignUp, 1)); err != nil {
+			t.Fatal(err)
+		}
+		return token != ""
+	})
+	p.ask("/confirm/"+token, "{}")
 	p.stop()
-	return synced(t, trace)
+	if wrong := synced(t, trace, canary, "HTTP/1.1 202"); wrong != "" {
+		return wrong
+	}
+	return synced(t, trace, welcome, "access_token")
+}
+
+// ask posts something and returns the id in the answer.
+func (p *process) ask(path, body string) string {
+	p.rig.t.Helper()
+	resp, err := http.Post(p.url+path, "application/json", strings.NewReader(body))
+	if err != nil {
+		p.rig.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	id, err := signUpID(resp.Body)
+	if err != nil {
+		p.rig.t.Fatal(err)
+	}
+	return id
 }
 
 // traced is what to run a program with, so that some of its system calls, with
@@ -106,9 +140,9 @@ func calls(t *testing.T, trace string) iter.Seq[call] {
 	}
 }
 
-// synced reads a trace: after the write of the canary to the log there must be
-// a sync of that file that began later and succeeded, before the 202.
-func synced(t *testing.T, trace string) string {
+// synced reads a trace: after the first write of something to the log there must
+// be a sync of that file that began later and succeeded, before the answer.
+func synced(t *testing.T, trace, what, answer string) string {
 	t.Helper()
 	var (
 		written, done bool
@@ -118,8 +152,8 @@ func synced(t *testing.T, trace string) string {
 	for c := range calls(t, trace) {
 		switch c.name {
 		case "pwrite64":
-			if strings.HasSuffix(c.path, "store.db-wal") && strings.Contains(c.rest, canary) {
-				written, wal, done = true, c.path, false
+			if !written && strings.HasSuffix(c.path, "store.db-wal") && strings.Contains(c.rest, what) {
+				written, wal = true, c.path
 			}
 		case "fsync", "fdatasync":
 			if c.path != "" && c.path == wal && written {
@@ -129,16 +163,16 @@ func synced(t *testing.T, trace string) string {
 				done = true
 			}
 		case "write":
-			if strings.Contains(c.rest, "HTTP/1.1 202") {
+			if strings.Contains(c.rest, answer) {
 				switch {
 				case !written:
-					return "the 202 was written before the sign-up"
+					return "the answer was written before what it is about: " + answer
 				case !done:
-					return "the 202 was written before the sign-up was synced to disk"
+					return "the answer was written before what it is about was synced to disk: " + answer
 				}
 				return ""
 			}
 		}
 	}
-	return "no 202 was written"
+	return "nothing was answered with " + answer
 }
