@@ -88,8 +88,8 @@ func TestAMailThatWasSentUnknownToTheStoreIsCharged(t *testing.T) {
 	h := startHand(t)
 	h.sending()
 	h.record(onboarding.Sent)
-	if got := h.charged(); len(got) != 1 {
-		t.Errorf("charged at %v, want once", got)
+	if got := h.charged(); len(got) != 1 || h.row(1)["mint"] != "1" {
+		t.Errorf("charged at %v, with mint %s; want once, and the first mint", got, h.row(1)["mint"])
 	}
 	h.again()
 	h.willClaim()
@@ -104,10 +104,65 @@ func TestAMailThatWasSentUnknownToTheStoreIsCharged(t *testing.T) {
 	h.clock.Advance(time.Hour)
 	h.take(onboarding.Ref{Mail: h.mail, Gen: 2}, me)
 	h.record(onboarding.Unknown)
-	if got := h.charged(); len(got) != 1 {
-		t.Errorf("charged at %v, want once", got)
+	h.clock.Advance(h.policy.UnknownPause)
+	h.sweep()
+	h.take(onboarding.Ref{Mail: h.mail, Gen: 3}, me)
+	h.record(onboarding.Sent)
+	if got := h.charged(); len(got) != 1 || h.row(3)["mint"] != "2" {
+		t.Errorf("charged at %v, with mint %s; want once, and the mint of the first that may have arrived", got, h.row(3)["mint"])
 	}
 	sound(t, h.Store, h.url)
+}
+
+// A long name makes Redis keep the fields of a sign-up in no order.
+func TestTheLatestMailIsThatOfTheHighestStep(t *testing.T) {
+	h := startHand(t)
+	for number := range 20 {
+		a := form(h.nextID(), h.person(), false)
+		a.Person.First = strings.Repeat("x", 100)
+		for step := 2; step <= 12; step++ {
+			a.Mails = append(a.Mails, onboarding.Owed{ID: onboarding.NewMailID(a.Person.ID, onboarding.SignUp, step), Expiry: time.Hour})
+		}
+		_, _, err := h.Accept(h.ctx, a)
+		ok(t, err)
+		p, err := h.Progress(h.ctx, a.Person.ID)
+		ok(t, err)
+		if p.Step != 12 {
+			t.Fatalf("the latest mail of sign-up %d is of step %d, want 12", number, p.Step)
+		}
+	}
+}
+
+// A link may name a mail that is not there, of somebody who is.
+func TestALinkToAMailThatIsNotThereIsDead(t *testing.T) {
+	h := startHand(t)
+	h.in(onboarding.Sent)
+	r := h.redemption(1)
+	r.Mail = onboarding.NewMailID(h.mail.Subject(), onboarding.SignUp, 2)
+	_, err := h.Redeem(h.ctx, r)
+	_, looked := h.Mint(h.ctx, r.Mail)
+	if !errors.Is(err, signup.ErrLinkDead) || !errors.Is(looked, signup.ErrLinkDead) {
+		t.Errorf("redeeming it: %v; looking at it: %v; want %v", err, looked, signup.ErrLinkDead)
+	}
+}
+
+// Of a mail that was purged its name is left, and that is said; and that it was
+// as old as its sign-up.
+func TestWhatIsToldOfAPurgedMail(t *testing.T) {
+	h := startHand(t)
+	h.in(onboarding.Sent)
+	h.clock.Advance(h.policy.Retention)
+	h.sweep()
+	dossier, err := h.Export(h.ctx, h.mail.Subject())
+	ok(t, err)
+	if want := (signup.MailRecord{ID: h.mail, State: onboarding.Purged}); len(dossier.Mails) != 1 || dossier.Mails[0] != want {
+		t.Errorf("mails are %+v, want %+v", dossier.Mails, want)
+	}
+	p, err := h.Progress(h.ctx, h.mail.Subject())
+	ok(t, err)
+	if want := (signup.Progress{State: onboarding.Purged, Step: 1, Age: h.policy.Retention}); p != want {
+		t.Errorf("progress is %+v, want %+v", p, want)
+	}
 }
 
 // The names of mails that are owed to a request to sign in go with the last
@@ -190,7 +245,8 @@ func TestPurgeDoesNotWaitForTheFuture(t *testing.T) {
 	ok(t, h.Erase(h.ctx, gone))
 	h.clock.Advance(-year)
 	h.due()
-	for _, want := range []signup.Purged{{}, {SignUps: 4, SignIns: 1}} {
+	h.ask()
+	for _, want := range []signup.Purged{{}, {SignUps: 4, SignIns: 2}} {
 		purged, err := h.Purge(h.ctx, signup.Retention{Unconfirmed: time.Hour, SignIns: time.Hour, Limit: 100})
 		ok(t, err)
 		if purged != want {
@@ -216,8 +272,10 @@ func TestASessionFromTheFutureIsSeenNow(t *testing.T) {
 	for _, want := range []int{1, 0} {
 		sessions, err := h.Sessions(h.ctx, account)
 		ok(t, err)
-		if len(sessions) != want {
-			t.Errorf("%d sessions are there, want %d", len(sessions), want)
+		dossier, err := h.Export(h.ctx, account)
+		ok(t, err)
+		if len(sessions) != want || len(dossier.Sessions) != want {
+			t.Errorf("%d sessions are there, and %d are exported, want %d", len(sessions), len(dossier.Sessions), want)
 		}
 		h.clock.Advance(time.Millisecond)
 	}

@@ -15,7 +15,7 @@ if not made then
     finish(m, 'expired', expired_text(m))
   elseif num(m.claims) >= most then
     finish(m, 'failed', 'poison: claimed ' .. m.claims .. ' times without an outcome')
-  elseif not m.variant and variant == '' then
+  elseif variant == '' then
     return { 'nameless' } -- it is of a purpose that the caller does not know
   else
     to = recipient(id)
@@ -38,10 +38,6 @@ if not made then
   if queued then arrived(m.lane, queued) end
   if not call('ZSCORE', P .. 'beats', holder) then call('ZADD', P .. 'beats', 0, holder) end -- a sweep must find it
 end
-local address, locale = '', ''
-if m.state == 'sending' then
-  to = to or recipient(id)
-  address, locale = to.email, to.locale
-end
-return { 'ok', m.state, m.variant or '', address, locale, num(m.created), tonumber(m.expires) - now, num(m.attempts),
+to = to or recipient(id)
+return { 'ok', m.state, m.variant or '', to.email, to.locale, num(m.created), tonumber(m.expires) - now, num(m.attempts),
   num(m.claims), num(m.mint), num(m.doubts), m.body or '' }

@@ -20,7 +20,7 @@ local function add_mails(subject)
 end
 
 add_mails(id)
-if f and account_of(f) == id then
+if account_of(f) == id then
   for _, other in ipairs(call('ZRANGE', P .. 'of:' .. f, 0, -1)) do
     if other ~= id then
       others[#others + 1] = person(other)
