@@ -2,7 +2,6 @@ package enumerationtest
 
 import (
 	"bufio"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,9 +45,14 @@ func serve(t *testing.T, args ...string) *program {
 	t.Helper()
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--limit-ip", "off", "--limit-total", "off", "--form-min", "0s"}, args...)
 	cmd := exec.Command(binary(built), args...)
-	out, in := io.Pipe()
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd.Stdout, cmd.Stderr = in, in
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	in.Close()
+	if err != nil {
 		t.Fatal(err)
 	}
 	said := make(chan string, 1)
@@ -62,7 +66,6 @@ func serve(t *testing.T, args ...string) *program {
 				t.Errorf("bellhop has ended by itself: %v", err)
 			}
 			err := cmd.Wait()
-			in.Close()
 			reading.Wait()
 			if err != nil || t.Failed() {
 				t.Logf("bellhop: %v; it said:\n%s", err, all.String())
@@ -78,8 +81,9 @@ func serve(t *testing.T, args ...string) *program {
 }
 
 // read keeps all that the program prints, and tells where it listens.
-func read(out io.Reader, all *strings.Builder, said chan<- string) {
+func read(out *os.File, all *strings.Builder, said chan<- string) {
 	defer close(said)
+	defer out.Close()
 	lines, told := bufio.NewScanner(out), false
 	for lines.Scan() {
 		all.WriteString(lines.Text() + "\n")

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"bellhop/internal/signup"
+	"bellhop/internal/token"
 )
 
 // Sessions are those of accounts. Its methods are called concurrently, and
@@ -54,8 +55,11 @@ type member struct {
 func (d *desk) member(c *gin.Context) (m member, err error) {
 	ctx := c.Request.Context()
 	if made, ok := bearer(c.Request.Header.Get("Authorization")); ok {
-		claims, invalid := d.Access.Verify(made)
-		if invalid != nil {
+		claims, err := d.Access.Verify(made)
+		if errors.Is(err, token.ErrUnavailable) {
+			return member{}, errUnavailable
+		}
+		if err != nil {
 			return member{}, errBadSession
 		}
 		m.session, m.account, err = d.People.SessionOf(ctx, claims.Session, claims.Account)

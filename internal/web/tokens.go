@@ -28,7 +28,8 @@ type AccessTokens interface {
 	// good for.
 	Issue(account, session string) (made string, life time.Duration, err error)
 	// Verify returns what a valid token says, or an error that wraps
-	// [token.ErrInvalid].
+	// [token.ErrInvalid]; or [token.ErrUnavailable] when the keys are not to be
+	// had.
 	Verify(made string) (token.Claims, error)
 	// JWKS returns the keys to verify with, and how long they may be cached.
 	JWKS() (body []byte, maxAge time.Duration)
