@@ -19,27 +19,41 @@ import (
 // stores makes one mistake on purpose, and the model must find it.
 
 func TestModelCatchesAStoreWithoutCompareAndSet(t *testing.T) {
-	modelCatches(t, func(s storetest.Store) storetest.Store {
-		return &yesSayer{Store: s, mints: map[onboarding.MailID]int{}}
+	modelCatches(t, sentWrongly, func(_ *owner, s storetest.Store) storetest.Store {
+		return &yesSayer{Store: s, mints: map[onboarding.MailID]int{}, variants: map[onboarding.MailID]onboarding.Variant{}}
 	})
 }
 
 func TestModelCatchesADeadProcessesCommittingTakenForDue(t *testing.T) {
-	modelCatches(t, func(s storetest.Store) storetest.Store {
+	modelCatches(t, sentWrongly, func(_ *owner, s storetest.Store) storetest.Store {
 		return &optimist{Store: s, claims: map[onboarding.MailID]onboarding.Claim{}}
 	})
 }
 
+func TestModelCatchesABudgetThatIsChargedForEveryAttempt(t *testing.T) {
+	modelCatches(t, `its budget was not used up|were never made`, mistakes()["charges-per-attempt"])
+}
+
+func TestModelCatchesASecondRedemption(t *testing.T) {
+	modelCatches(t, `redeeming mail .* want this link or code was used before`, mistakes()["redeems-again"])
+}
+
+const sentWrongly = `was taken [2-9] times|after its person was erased|there is nobody to send it to|was recorded as sent and is`
+
 // yesSayer never refuses a holder: whoever asks may send.
 type yesSayer struct {
 	storetest.Store
-	mints map[onboarding.MailID]int // the last of each mail
+	mints    map[onboarding.MailID]int // the last of each mail
+	variants map[onboarding.MailID]onboarding.Variant
 }
 
 func (s *yesSayer) Claim(ctx context.Context, c onboarding.Claim) (onboarding.Held, error) {
 	h, err := s.Store.Claim(ctx, c)
 	if errors.Is(err, onboarding.ErrRefused) && s.mints[c.Mail] > 0 {
-		return onboarding.Held{Claim: c, State: onboarding.Sending, Variant: onboarding.Confirm, Mint: s.mints[c.Mail]}, nil
+		return onboarding.Held{Claim: c, State: onboarding.Sending, Variant: s.variants[c.Mail], Mint: s.mints[c.Mail]}, nil
+	}
+	if err == nil {
+		s.variants[c.Mail] = h.Variant
 	}
 	return h, err
 }
@@ -130,26 +144,20 @@ func (s *optimist) in(ctx context.Context, state onboarding.State) (map[onboardi
 	return found, err
 }
 
-// modelCatches runs the model over a store with a mistake and wants it to fail.
-func modelCatches(t *testing.T, mistake func(storetest.Store) storetest.Store) {
+// modelCatches runs the model over a store with a mistake and wants it to fail
+// for a reason like that.
+func modelCatches(t *testing.T, reason string, mistake mistake) {
 	set(t, "rapid.nofailfile", "true") // the failure is wanted
 	set(t, "rapid.shrinktime", "0s")
 	set(t, "rapid.checks", "200")
-	open := opener(t, sqlitedb.Off)
 	caught := &recorder{name: t.Name()}
 	var group sync.WaitGroup
 	group.Go(func() { // rapid ends the goroutine of a failed test
-		storetest.Model(caught, storetest.Features{}, func(p onboarding.Policy) (*storetest.Harness, error) {
-			h, err := open(p)
-			if err == nil {
-				h.Store = mistake(h.Store)
-			}
-			return h, err
-		})
+		storetest.Model(caught, storetest.Features{}, mistaken(t, sqlitedb.Off, mistake))
 	})
 	group.Wait()
-	if !regexp.MustCompile(`was taken [2-9] times|after its person was erased|was recorded as sent and is`).MatchString(caught.message) {
-		t.Fatalf("the model did not notice a mail sent wrongly, but said: %q", caught.message)
+	if !regexp.MustCompile(reason).MatchString(caught.message) {
+		t.Fatalf("the model did not notice the mistake, but said: %q", caught.message)
 	}
 }
 

@@ -23,8 +23,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// Under a mistake that its parent asks for, the suite is meant to fail: see
+// mistakes_suite_test.go.
 func TestStore(t *testing.T) {
-	storetest.Run(t, storetest.Features{SoleOwner: true}, opener(t, sqlitedb.Off))
+	storetest.Run(t, storetest.Features{SoleOwner: true}, mistaken(t, sqlitedb.Off, mistakes()[os.Getenv(mistakeVariable)]))
 }
 
 // TestLedgerModel proves C2 T7. Run it with -rapid.checks=N for longer.
@@ -36,7 +38,10 @@ func TestLedgerModel(t *testing.T) {
 }
 
 // opener opens stores in directories of their own, with a clock in hand.
-func opener(tb testing.TB, d sqlitedb.Durability) storetest.Open {
+func opener(tb testing.TB, d sqlitedb.Durability) storetest.Open { return mistaken(tb, d, nil) }
+
+// mistaken is opener for stores that make a mistake; nil for none.
+func mistaken(tb testing.TB, d sqlitedb.Durability, mistake mistake) storetest.Open {
 	return func(p onboarding.Policy) (*storetest.Harness, error) {
 		clock := &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 		owner := &owner{tb: tb, opts: sqlite.Options{Policy: p, Now: clock.Now, Durability: d}}
@@ -45,10 +50,14 @@ func opener(tb testing.TB, d sqlitedb.Durability) storetest.Open {
 		if err != nil {
 			return nil, err
 		}
-		return &storetest.Harness{
+		h := &storetest.Harness{
 			Store: s, Now: clock.Now, Advance: clock.Advance,
 			Reopen: owner.reopen, PowerCut: owner.powerCut, Close: owner.close,
-		}, nil
+		}
+		if mistake != nil {
+			h.Store = mistake(owner, s)
+		}
+		return h, nil
 	}
 }
 
