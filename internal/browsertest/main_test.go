@@ -1,0 +1,72 @@
+package browsertest
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// patience is how long anything may take on a busy machine.
+const patience = 2 * time.Minute
+
+// atOnce is how many tests run side by side when nothing else is said: for some
+// of their time they wait for the browser.
+const atOnce = "4"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		if err := flag.Set("test.parallel", atOnce); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+	}
+	code := m.Run()
+	if b := running.Load(); b != nil {
+		if err := b.close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	if dir, err := shelf(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// The browser and the program, each there when it is first asked for; shelf is
+// where their files are until the tests end.
+var (
+	shelf    = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "browsertest-") })
+	chromium = sync.OnceValues(startBrowser)
+	shipped  = sync.OnceValues(build)
+
+	running atomic.Pointer[headless] // once it has started
+)
+
+// build builds the program as it is shipped.
+func build() (string, error) {
+	dir, err := shelf()
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "bellhop")
+	if out, err := exec.Command("go", "build", "-o", binary, "bellhop/cmd/bellhop").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return binary, nil
+}
