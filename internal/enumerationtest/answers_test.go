@@ -163,8 +163,13 @@ func TestB1_4_AStrangerSeesNoConfirmation(t *testing.T) {
 		return append([]string{v.seen("status", v.settled(), address)}, v.pending(address)...)
 	}
 	same(t, "the stranger before", talk(other, free), talk(stranger, owned))
-	visit(t, p).confirm(owned)
-	same(t, "the stranger after", talk(other, free), talk(stranger, owned))
+	owner := visit(t, p)
+	owner.confirm(owned)
+	same(t, "the stranger, after the owner has confirmed", talk(other, free), talk(stranger, owned))
+	owner.confirm(owned) // by another sign-up's link
+	same(t, "the stranger, after the owner has come again", talk(other, free), talk(stranger, owned))
+	owner.want(owner.do("DELETE", "/me", "application/json", "", ""), http.StatusNoContent)
+	same(t, "the stranger, after the owner has left", talk(other, free), talk(stranger, owned))
 }
 
 // I7: nor does a mail server that is down tell addresses apart.

@@ -21,7 +21,8 @@ type visitor struct {
 	*testing.T
 	at     *program
 	client *http.Client
-	token  string // sent as a bearer token unless empty
+	token  string          // sent as a bearer token unless empty
+	used   map[string]bool // links
 }
 
 func visit(t *testing.T, at *program) *visitor {
@@ -32,7 +33,7 @@ func visit(t *testing.T, at *program) *visitor {
 	client := &http.Client{Jar: jar, Timeout: time.Minute, Transport: new(http.Transport),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(client.CloseIdleConnections)
-	return &visitor{T: t, at: at, client: client}
+	return &visitor{T: t, at: at, client: client, used: map[string]bool{}}
 }
 
 // answer is all that somebody can see of one.
@@ -156,7 +157,8 @@ func (v *visitor) eventually(path string, done func(answer) bool) answer {
 
 var linkInMail = regexp.MustCompile(`/confirm/[\w-]+`)
 
-// confirm signs up with an address, follows the link in its mail, and has the
+// confirm signs up with an address, follows the oldest link to it that this
+// visitor has not used, whoever asked for it, and has the
 // account's session from then on.
 func (v *visitor) confirm(address string) {
 	v.Helper()
@@ -168,13 +170,13 @@ func (v *visitor) confirm(address string) {
 			v.Fatal(err)
 		}
 		for _, m := range mails {
-			if strings.Contains(m.To, address) {
-				link = linkInMail.FindString(m.Text)
+			if found := linkInMail.FindString(m.Text); strings.Contains(m.To, address) && !v.used[found] {
+				link = found
 			}
 		}
 		return link != ""
 	})
-	v.token = ""
+	v.token, v.used[link] = "", true
 	v.token = v.field(v.want(v.postJSON(link, nil), http.StatusOK), "access_token")
 }
 

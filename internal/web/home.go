@@ -10,7 +10,7 @@ import (
 
 // homeView is what a visitor with a session is told, in JSON and on the page.
 type homeView struct {
-	First  string        `json:"first"`
+	First  string        `json:"first"` // "" for a pending one
 	Status signup.Status `json:"status"`
 }
 
@@ -32,9 +32,9 @@ func (d *desk) home(c *gin.Context) error {
 	return writeAs(c, view)
 }
 
-// greeting is the view for whoever asks. A pending session is told "pending"
-// whoever has confirmed since: that the address has an account is for its owner
-// to know.
+// greeting is the view for whoever asks. A pending session is told "pending",
+// and no name, whatever has become of its sign-up since: that the address has an
+// account, or had one, is for its owner to know.
 func (d *desk) greeting(c *gin.Context) (homeView, error) {
 	m, err := d.member(c)
 	if err == nil {
@@ -47,9 +47,8 @@ func (d *desk) greeting(c *gin.Context) (homeView, error) {
 	if err != nil {
 		return homeView{}, err
 	}
-	person, err := d.People.Person(c.Request.Context(), ids[0])
-	if err != nil {
+	if _, err := d.People.Standing(c.Request.Context(), ids[0]); err != nil {
 		return homeView{}, gone(err)
 	}
-	return homeView{person.First, signup.Pending}, nil
+	return homeView{"", signup.Pending}, nil
 }

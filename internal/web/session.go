@@ -55,11 +55,11 @@ type member struct {
 func (d *desk) member(c *gin.Context) (m member, err error) {
 	ctx := c.Request.Context()
 	if made, ok := bearer(c.Request.Header.Get("Authorization")); ok {
-		claims, err := d.Access.Verify(made)
-		if errors.Is(err, token.ErrUnavailable) {
+		claims, invalid := d.Access.Verify(made)
+		switch {
+		case errors.Is(invalid, token.ErrUnavailable):
 			return member{}, errUnavailable
-		}
-		if err != nil {
+		case invalid != nil:
 			return member{}, errBadSession
 		}
 		m.session, m.account, err = d.People.SessionOf(ctx, claims.Session, claims.Account)

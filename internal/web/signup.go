@@ -19,15 +19,11 @@ import (
 	"bellhop/internal/signup"
 )
 
-// SignUps accepts forms and knows the people who sent them. Its methods are
-// called concurrently.
+// SignUps accepts forms. Its methods are called concurrently.
 type SignUps interface {
 	// Accept stores a sign-up. It returns [*signup.Invalid],
 	// [signup.ErrConflict] or [signup.ErrUnavailable].
 	Accept(ctx context.Context, f signup.Form) (signup.Accepted, error)
-	// Person returns a sign-up. [signup.ErrNotFound] if it is not there, or
-	// erased.
-	Person(ctx context.Context, id string) (signup.Person, error)
 }
 
 // Stamps say when a form was shown. Their methods are called concurrently.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -114,7 +115,10 @@ func (d *desk) jwks(c *gin.Context) error {
 	body, maxAge := d.Access.JWKS()
 	h := c.Writer.Header()
 	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(maxAge.Seconds())))
-	h.Del("Vary")
+	// The keys are the same in every language; who may read them is not.
+	if h["Vary"] = slices.DeleteFunc(slices.Clone(h["Vary"]), func(v string) bool { return v != "Origin" }); len(h["Vary"]) == 0 {
+		h.Del("Vary")
+	}
 	write(c, http.StatusOK, jwksType, body)
 	return nil
 }
