@@ -23,6 +23,10 @@ func migrate(conn *sqlite.Conn, files fs.FS) error {
 	if err != nil {
 		return err
 	}
+	// What a migration drops must not stay readable in the file.
+	if err := sqlitex.ExecuteTransient(conn, "PRAGMA secure_delete = ON", nil); err != nil {
+		return err
+	}
 	latest := int64(0)
 	for _, name := range names {
 		n, err := migrationNumber(name)
@@ -40,7 +44,7 @@ func migrate(conn *sqlite.Conn, files fs.FS) error {
 	if have > latest {
 		return fmt.Errorf("the file has schema version %d, this program knows up to %d: use a newer bellhop", have, latest)
 	}
-	return nil
+	return sqlitex.ExecuteTransient(conn, "PRAGMA secure_delete = OFF", nil)
 }
 
 func migrationNumber(name string) (int64, error) {

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -77,5 +78,13 @@ func TestAStoreFromBeforeAccountsOpensAndKeepsItsData(t *testing.T) {
 	}
 	if err != nil || len(broken) > 0 {
 		t.Errorf("the file is broken: %q (%v)", broken, err)
+	}
+	// B7.7: what the migration carried over is in the file once, and then not.
+	if err := errors.Join(s.Erase(ctx, p.ID), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil || bytes.Contains(file, []byte("ada@example.com")) {
+		t.Errorf("the erased address is still in the file (%v)", err)
 	}
 }
