@@ -19,7 +19,7 @@ const (
 	victims      = 12
 	formsOfEach  = 8
 	budgetOfEach = 3
-	budgetKills  = 14
+	budgetKills  = 10
 )
 
 // flood is forms that somebody sends in for other people's addresses, each until

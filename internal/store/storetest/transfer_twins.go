@@ -237,10 +237,10 @@ func (t *twins) deliver() {
 // attempt claims a mail and ends the claim.
 func (w *world) attempt(c onboarding.Claim, r onboarding.Result) string {
 	h, err := w.Store.Claim(w.ctx, c)
-	told := fmt.Sprint(said(err), h.State, h.Variant, h.Locale, h.To, h.Created.UnixMilli(), h.ExpiresIn, h.Attempts, h.NextMint(), h.Copy)
 	if err != nil || h.State != onboarding.Sending {
-		return told
+		return fmt.Sprint(said(err), h.State)
 	}
+	told := fmt.Sprint(h.Variant, h.Locale, h.To, h.Created.UnixMilli(), h.ExpiresIn, h.Attempts, h.NextMint(), h.Copy)
 	if err := w.Store.Committing(w.ctx, c, rendered(h)); err != nil {
 		return told + said(err)
 	}
