@@ -22,7 +22,12 @@ type Accounts struct {
 
 const (
 	shortestAccess, longestAccess = time.Minute, time.Hour
-	shortestRotation              = 24 * time.Hour
+	// longestSignIn leaves time for the code in a mail that waited so long: who
+	// asked can type it for an hour.
+	longestSignIn = 30 * time.Minute
+	// pendingLife is how long a sign-up's page can ask for another mail.
+	pendingLife      = 72 * time.Hour
+	shortestRotation = 24 * time.Hour
 )
 
 // checkAccounts looks at each setting, and at those that must fit together.
@@ -61,11 +66,19 @@ func (s *Serve) checkOrder(f *Faults) {
 		{"session-idle", "session-life", s.SessionIdle, s.SessionLife, "a session ends then in any case"},
 		{"access-life", "session-life", s.AccessLife, s.SessionLife, "a token would outlive its session"},
 		{"code-expiry", "sign-in-expiry", s.CodeExpiry, s.SignInExpiry, "the code is in the same mail as the link, and easier to guess"},
-		{"mail-expiry", "unconfirmed-retention", s.MailExpiry, s.UnconfirmedRetention, "links would die before the mail says"},
 	} {
 		if pair.a > pair.b {
 			f.add(pair.short, fmt.Sprintf("%v are longer than --%s, which is %v, and %s", pair.a, pair.long, pair.b, pair.why),
 				"make this shorter, or --"+pair.long+" longer")
 		}
+	}
+	// A mail may be asked for until the pending session ends, leave when it is
+	// about to expire, and its link lives as long again.
+	if last := pendingLife + 2*s.MailExpiry; last > s.UnconfirmedRetention {
+		f.add("unconfirmed-retention", fmt.Sprintf("%v is shorter than the %v for which a link may live", s.UnconfirmedRetention, last),
+			"make this longer, or --mail-expiry shorter")
+	}
+	if s.SignInExpiry > longestSignIn {
+		f.add("sign-in-expiry", fmt.Sprintf("want %v or less, got %v", longestSignIn, s.SignInExpiry), "write for example 15m")
 	}
 }

@@ -76,7 +76,7 @@ func TestServeSources(t *testing.T) {
 		"drain-timeout": "3s", "log-level": "debug", "store": "rediss://s/0", "queue": "redis://q/1", "redis-password": "secret", "redis-ca-file": certs,
 		"redis-wait": "2", "mail-retention": "1h", "roles": "web,sender",
 		"sign-in-expiry": "20m", "code-expiry": "5m", "session-idle": "1h", "session-life": "200h", "access-life": "5m", "token-audience": "https://api.example",
-		"key-rotation": "24h", "unconfirmed-retention": "100h",
+		"key-rotation": "24h", "unconfirmed-retention": "300h",
 		"limit-ip": "5/1m", "limit-total": "off", "limit-address": "1/1s", "mail-budget": "off", "sign-in-budget": "1/1m, 2/2m", "form-min": "0", "form-max": "1h",
 		"trusted-proxy": "10.0.0.0/8, 127.0.0.1,::1", "cors-origin": "https://b.example,http://localhost:3000",
 	}

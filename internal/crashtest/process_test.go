@@ -75,7 +75,7 @@ func (r *rig) launch(env []string, roles string) (*process, error) {
 		"--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--public-url", "http://bellhop.test", "--smtp", r.sink.URL(),
 		"--unknown-pause", "50ms", "--mail-retry", "50ms", "--drain-timeout", "30s",
 		"--limit-ip", wide, "--limit-total", wide, "--limit-address", wide,
-		"--mail-budget", r.budget, "--sign-in-budget", wideBudget, "--sign-in-expiry", "2h", "--access-life", "1h"})
+		"--mail-budget", r.budget, "--sign-in-budget", wideBudget, "--sign-in-expiry", "30m", "--access-life", "1h"})
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output

@@ -27,9 +27,9 @@ type Guard struct {
 	// PerIP is the rate of one IPv4 address or one IPv6 /64: once for what may
 	// cost a mail (sign-ups, sign-ins and further mails together), and once for
 	// links and codes. The network around it, an IPv4 /24 or an IPv6 /48, may do
-	// ten times as much. Refresh tokens cannot be guessed, and one application
-	// may refresh for all of its users: they count for Total alone. Default: no
-	// limit.
+	// ten times as much. Refreshing is not counted: tokens cannot be guessed,
+	// what is none costs nothing, and one application may refresh for all of its
+	// users. Default: no limit.
 	PerIP limit.Rate
 	// Total is the rate of everybody together. Default: no limit.
 	Total limit.Rate
@@ -44,9 +44,8 @@ type Guard struct {
 // counter is what requests of one address are counted under.
 type counter string
 
-// The counters. Requests that are counted under none count for the total alone.
+// The counters.
 const (
-	uncounted counter = ""
 	asking    counter = "ip"     // what may cost a mail
 	redeeming counter = "redeem" // a guess, or a commit
 )
@@ -64,7 +63,6 @@ var guarded = map[string]struct {
 	"/signIn":         {"sign-in", asking},
 	"/signIn/code":    {"code", redeeming},
 	"/signIn/:token":  {"redeem", redeeming},
-	"/token/refresh":  {"refresh", uncounted},
 }
 
 // wideFactor is how many times the rate of an address a network around it has.
@@ -105,13 +103,9 @@ func (g *doorkeeper) admit(c *gin.Context) error {
 		return nil
 	}
 	ip := g.clientIP(c.Request)
-	charges := []limit.Charge{g.total}
-	if route.counter != uncounted {
-		charges = append(charges,
-			limit.Charge{Key: g.key(string(route.counter), ip, 32, 64), Rate: g.PerIP},
-			limit.Charge{Key: g.key(string(route.counter)+" network", ip, 24, 48), Rate: g.wide})
-	}
-	over, wait, err := g.Limiter.Take(c.Request.Context(), charges...)
+	over, wait, err := g.Limiter.Take(c.Request.Context(),
+		limit.Charge{Key: g.key(string(route.counter), ip, 32, 64), Rate: g.PerIP},
+		limit.Charge{Key: g.key(string(route.counter)+" network", ip, 24, 48), Rate: g.wide}, g.total)
 	if err != nil || over < 0 {
 		return nil
 	}
