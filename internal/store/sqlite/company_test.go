@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -57,6 +59,61 @@ func TestAnErasureTakesAlongWhoCameWhileItLooked(t *testing.T) {
 	}
 }
 
+// I5: nor can anything be found of whoever shared the address of an account, of
+// its sessions, or of what it stands for elsewhere. (Nothing was charged here:
+// that would stay.)
+func TestAnErasedAccountIsNotInTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	s, err := Open(Options{Path: path, Policy: onboarding.DefaultPolicy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := address.Fingerprint([]byte("canary of finger"))
+	account, other := signedUp(t, s, f), signedUp(t, s, f)
+	redeem(t, s, account, f)
+	redeem(t, s, other, f)
+	ctx := context.Background()
+	request := uuid.NewString()
+	err = s.Ask(ctx, signup.SignInRequest{
+		ID: request, Fingerprint: f, Locale: "canary-locale",
+		Mail: onboarding.Owed{ID: onboarding.NewMailID(request, onboarding.SignIn, 1), Expiry: time.Hour},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := []string{"canary of finger", "canary of consent", "canary-locale", "canary of hashes", "ada@example.com"}
+	if found := inFile(t, s, path, words); len(found) != len(words) {
+		t.Fatalf("found only %q before erasing: the test looks in the wrong place", found)
+	}
+	if s, err = Open(Options{Path: path, Policy: onboarding.DefaultPolicy()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Erase(ctx, account); err != nil {
+		t.Fatal(err)
+	}
+	if found := inFile(t, s, path, words); len(found) > 0 {
+		t.Errorf("%q can still be read in the file", found)
+	}
+}
+
+// inFile closes a store and returns which words are in its file.
+func inFile(t *testing.T, s *Store, path string, words []string) (found []string) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range words {
+		if bytes.Contains(content, []byte(word)) {
+			found = append(found, word)
+		}
+	}
+	return found
+}
+
 func signedUp(t *testing.T, s *Store, f address.Fingerprint) string {
 	t.Helper()
 	to, err := address.Parse("ada@example.com")
@@ -65,7 +122,7 @@ func signedUp(t *testing.T, s *Store, f address.Fingerprint) string {
 	}
 	id := uuid.NewString()
 	_, _, err = s.Accept(context.Background(), signup.Acceptance{
-		Person: signup.Person{ID: id, First: "Ada", Address: to}, Fingerprint: f,
+		Person: signup.Person{ID: id, First: "Ada", Address: to, Consent: signup.Consent{Text: "canary of consent"}}, Fingerprint: f,
 		Mails: []onboarding.Owed{{ID: onboarding.NewMailID(id, onboarding.SignUp, 1), Expiry: time.Hour}},
 	})
 	if err != nil {
@@ -78,14 +135,15 @@ func redeem(t *testing.T, s *Store, id string, f address.Fingerprint) {
 	t.Helper()
 	ctx := context.Background()
 	mail := onboarding.NewMailID(id, onboarding.SignUp, 1)
+	session := signup.NewSession{ID: uuid.NewString(), Kind: signup.Browser, Idle: time.Hour, Life: time.Hour}
+	copy(session.Hash[:], "canary of hashes")
 	err := s.commit(ctx, func(t *tx) error { // as if it had been sent
 		_, err := t.exec("UPDATE mails SET commits = 1, mint = 1, minted_at = ? WHERE id = ?", t.now, string(mail))
 		return err
 	})
 	if err == nil {
 		_, err = s.Redeem(ctx, signup.Redemption{
-			Mail: mail, Number: 1, Within: time.Hour, Fingerprint: f, Welcome: time.Hour,
-			Session: signup.NewSession{ID: uuid.NewString(), Kind: signup.Browser, Idle: time.Hour, Life: time.Hour},
+			Mail: mail, Number: 1, Within: time.Hour, Fingerprint: f, Welcome: time.Hour, Session: session,
 		})
 	}
 	if err != nil {

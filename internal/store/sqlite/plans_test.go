@@ -12,7 +12,7 @@ import (
 	zombie "zombiezen.com/go/sqlite"
 )
 
-var scan = regexp.MustCompile("^SCAN (mails|signups|attempts|signins|sessions|charges|s|a)\\b|TEMP B-TREE")
+var scan = regexp.MustCompile(`^SCAN (mails|signups|attempts|signins|sessions|charges|s|a)\b|TEMP B-TREE`)
 
 // Cost per mail must not grow with the number of mails owed: every statement
 // finds its rows through an index. (Only idempotency keys, requests to sign in
