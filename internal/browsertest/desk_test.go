@@ -47,6 +47,9 @@ func open(t *testing.T, args ...string) *desk {
 	if testing.Short() {
 		t.Skip("starts the program and a browser")
 	}
+	if _, err := browserPath(); err != nil {
+		t.Fatal(err)
+	}
 	binary, err := shipped()
 	if err != nil {
 		t.Fatal(err)

@@ -18,8 +18,8 @@ import (
 	"bellhop/internal/mail/smtptest"
 )
 
-// screenshots names a directory that gets a picture of every page: on a wide
-// screen and on a narrow one, by day and by night.
+// screenshots names a directory, by its whole path, that gets a picture of every
+// page: on a wide screen and on a narrow one, by day and by night.
 const screenshots = "BROWSERTEST_SCREENSHOTS"
 
 // TestPages looks at every page there is, in each state, and finds nothing to
@@ -93,6 +93,9 @@ func (g *guide) picture(v *visitor, name string) {
 	dir := os.Getenv(screenshots)
 	if dir == "" {
 		return
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		g.t.Fatal(err)
 	}
 	beyond := true
 	eval[chromedp.Void](v, `document.activeElement.blur()`)
@@ -239,7 +242,9 @@ func (g *guide) mailbox() {
 		}
 		seen[m.Subject] = true
 		v.visit("/mailbox/" + m.ID)
-		g.look(v, "mail "+fmt.Sprint(len(seen)), 200)
+		name := fmt.Sprint("mail ", len(seen))
+		g.look(v, name, 200)
+		g.mailItself(v, m, name+" itself")
 	}
 	if len(seen) != 4 {
 		g.t.Errorf("saw the mails %v, want one of each variant", seen)
@@ -250,6 +255,18 @@ func (g *guide) mailbox() {
 	d.until("all have come", func() bool { return len(d.mails("")) > 51 })
 	v.visit("/mailbox?page=2")
 	g.look(v, "mailbox: second page", 200)
+}
+
+// mailItself looks at the page within a mail, which mail programs show.
+func (g *guide) mailItself(v *visitor, m message, name string) {
+	v.visit("/mailbox/" + m.ID + "/html")
+	for _, scheme := range []string{"light", "dark"} {
+		v.screen(narrowScreen, scheme)
+		for _, fault := range v.check("", []string{"contrast", "overflow", "targets"}) {
+			g.t.Errorf("%s, %s: %s", name, scheme, fault)
+		}
+	}
+	g.picture(v, name)
 }
 
 // problems are the pages that nobody wants to see.
