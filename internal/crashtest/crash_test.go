@@ -146,7 +146,7 @@ func (r *rig) killAt(point crashpoint.Point, times int) {
 			died++
 			continue
 		}
-		ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute) // on a machine that is busy
 		p.load(ctx, clients)
 		if ctx.Err() == nil {
 			died++
