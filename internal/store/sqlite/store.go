@@ -21,6 +21,14 @@
 // Nothing counts rows. The number of mails per lane and state is kept in
 // memory, changed by the same function that moves a mail, and written with the
 // group's commit; a function that is undone leaves its counts behind too.
+//
+// # Addresses
+//
+// A sign-up looks nobody up and is in no index by its address, which would make
+// it twice as dear. The account of an address is found through an index, and so
+// is what was charged to its budgets. Who else has signed up with it is asked
+// only when somebody leaves, or wants to know what is held: then the list of
+// sign-ups that are no accounts is read, beside the writer.
 package sqlite
 
 import (
