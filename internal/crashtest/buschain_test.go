@@ -115,6 +115,7 @@ func (c *chain) killBus() {
 func (c *chain) finish() {
 	c.t.Helper()
 	c.run()
+	c.town.hear(c.process.url)
 	report := c.settled()
 	c.town.examine(c.process.url)
 	c.process.stop()

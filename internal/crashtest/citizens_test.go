@@ -236,6 +236,16 @@ func (c *citizen) redeem(v *visit, l *link, token string) (status int, answer []
 	return c.call(v, http.MethodPost, path+token, "", "{}")
 }
 
+// use uses one link, of a mail that has come.
+func (c *citizen) use(v *visit, l *link) bool {
+	token, err := c.town.post.link(l.mail)
+	if err != nil {
+		c.town.rig.fault("%v", err)
+	}
+	status, answer := c.redeem(v, l, token)
+	return c.redeemed(l, status, answer)
+}
+
 // redeemed notes what came of using a link.
 func (c *citizen) redeemed(l *link, status int, answer []byte) bool {
 	l.asked++

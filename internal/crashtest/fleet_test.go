@@ -100,10 +100,9 @@ func (f *fleet) relayed() bool {
 // good order, and looks again.
 func (f *fleet) settle() onboarding.Report {
 	f.rig.t.Helper()
+	f.rig.town.hear(f.doors()[0])
 	before := f.rig.settled()
-	if f.rig.town != nil {
-		f.rig.town.examine(f.doors()[0])
-	}
+	f.rig.town.examine(f.doors()[0])
 	f.stop()
 	report := f.rig.verify()
 	if f.rig.open(report) != 0 || report.Accepted != before.Accepted {

@@ -122,27 +122,31 @@ func (r *rig) audit() (report onboarding.Report, err error) {
 }
 
 // settle runs the program until every mail is in a finished state.
-func (r *rig) settle() onboarding.Report { return r.settleWith(func(*process) {}) }
+func (r *rig) settle() onboarding.Report {
+	r.t.Helper()
+	p := r.startAgain()
+	defer p.stop()
+	return r.settled()
+}
 
 // finish is settle at the end: whoever lives here is asked, too.
 func (r *rig) finish() onboarding.Report {
-	return r.settleWith(func(p *process) {
-		if r.town != nil {
-			r.town.examine(p.url)
-		}
-	})
+	r.t.Helper()
+	p := r.startAgain()
+	defer p.stop()
+	r.town.hear(p.url)
+	report := r.settled()
+	r.town.examine(p.url)
+	return report
 }
 
-func (r *rig) settleWith(then func(*process)) onboarding.Report {
+func (r *rig) startAgain() *process {
 	r.t.Helper()
 	p := r.start()
 	if p == nil {
 		r.t.Fatal("the program does not start any more")
 	}
-	defer p.stop()
-	report := r.settled()
-	then(p)
-	return report
+	return p
 }
 
 // settled waits until every mail is in a finished state.
