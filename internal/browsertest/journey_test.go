@@ -107,10 +107,12 @@ func (v *visitor) followText(m message) *visitor {
 // its button opens a window, where the visitor goes on.
 func (v *visitor) followButton(m message) *visitor {
 	v.t.Helper()
-	v.visit("/mailbox/" + m.ID)
-	eval[chromedp.Void](v, `document.querySelector("main a[href='/mailbox']").focus()`)
-	v.do("tab into the frame", chromedp.KeyEvent("\t"))
-	return v.newTab(func() { v.do("press Enter", chromedp.KeyEvent("\r")) }, pathOf(v.t, m.link(v.t)))
+	return v.newTab(func() {
+		v.visit("/mailbox/" + m.ID)
+		eval[chromedp.Void](v, `document.querySelector("main a[href='/mailbox']").focus()`)
+		v.do("tab into the frame", chromedp.KeyEvent("\t"))
+		v.do("press Enter", chromedp.KeyEvent("\r"))
+	}, pathOf(v.t, m.link(v.t)))
 }
 
 // outAndInAgain signs out, and in with a code that is read in another tab.

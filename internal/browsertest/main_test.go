@@ -17,6 +17,9 @@ import (
 // patience is how long anything may take on a busy machine.
 const patience = 2 * time.Minute
 
+// again is after what time a person tries once more what had no effect.
+const again = 10 * time.Second
+
 // atOnce is how many tests run side by side when nothing else is said: for some
 // of their time they wait for the browser.
 const atOnce = "4"

@@ -94,21 +94,26 @@ func (v *visitor) tab() *visitor {
 }
 
 // newTab does something that opens a window, and goes on in that once it shows
-// a page of a path.
+// a page of a path. A frame is a process of its own, and on a busy machine it may
+// have the focus later than the key that is meant for it: what opens the window
+// is then done again.
 func (v *visitor) newTab(open func(), path string) *visitor {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.ctx, patience)
 	defer cancel()
 	opened := chromedp.WaitNewTarget(ctx, func(*target.Info) bool { return true })
-	open()
 	other := *v
-	select {
-	case id := <-opened:
-		var leave context.CancelFunc
-		other.ctx, leave = chromedp.NewContext(v.ctx, chromedp.WithTargetID(id))
-		v.t.Cleanup(leave)
-	case <-ctx.Done():
-		v.t.Fatal("no window has opened")
+	for other.ctx == v.ctx {
+		open()
+		select {
+		case id := <-opened:
+			var leave context.CancelFunc
+			other.ctx, leave = chromedp.NewContext(v.ctx, chromedp.WithTargetID(id))
+			v.t.Cleanup(leave)
+		case <-time.After(again):
+		case <-ctx.Done():
+			v.t.Fatal("no window has opened")
+		}
 	}
 	if err := chromedp.Do(other.ctx); err != nil {
 		v.t.Fatalf("go on in the new window: %v", err)
