@@ -47,6 +47,8 @@ var (
 	ErrFailed = errors.New("sqlitedb: an earlier commit failed; restart to recover")
 	// ErrClosed is returned by reads and writes after Close.
 	ErrClosed = errors.New("sqlitedb: closed")
+	// ErrBusy is returned by EmptyLog while somebody reads.
+	ErrBusy = errors.New("sqlitedb: the log is being read")
 )
 
 // Durability says what a commit of a [DB.Commit] group waits for.
@@ -216,6 +218,9 @@ func openMemory(opts Options) (*sqlite.Conn, error) {
 // them into the database file: 16 MiB. SQLite's own default of 4 MiB syncs the
 // database file four times as often for the same work.
 const checkpointPages = 4096
+
+// logPatience is how long the writer waits for readers when it empties the log.
+const logPatience = 50 * time.Millisecond
 
 func openReader(path string) (*sqlite.Conn, error) {
 	conn, err := sqlite.OpenConn(path, sqlite.OpenReadOnly)

@@ -30,6 +30,7 @@ const (
 	whenSynced    moment = iota // its group is on disk
 	whenCommitted               // its group is committed
 	whenRun                     // its function has run
+	whenEmptied                 // the log was emptied after its group
 )
 
 // write is one caller's function and what became of it.
@@ -62,6 +63,15 @@ func (db *DB) CommitUnsynced(ctx context.Context, fn func(*sqlite.Conn) error) e
 // visible to every later write, and durable with the next synced commit.
 func (db *DB) Ride(ctx context.Context, fn func(*sqlite.Conn) error) error {
 	return db.wait(&write{ctx: ctx, fn: fn, when: whenRun})
+}
+
+// EmptyLog copies the write-ahead log into the file and cuts it off, so that
+// what was overwritten or deleted before is nowhere any more. SQLite by itself
+// begins the log again from its front, and leaves what is behind that. Writers
+// wait for two syncs of the disk meanwhile. [ErrBusy] when a reader needs the
+// log for longer than 50 ms; ask again later. In memory there is no log.
+func (db *DB) EmptyLog(ctx context.Context) error {
+	return db.wait(&write{ctx: ctx, fn: func(*sqlite.Conn) error { return nil }, when: whenEmptied})
 }
 
 // wait hands w in and returns what became of it.
@@ -137,6 +147,7 @@ func (w *writer) serve() {
 		w.db.failWith(err)
 	}
 	w.passOn(err)
+	w.emptyLog()
 	clear(w.group)
 	w.group = w.group[:0]
 }
@@ -207,13 +218,16 @@ func (w *writer) awaitTurn() error {
 func (w *writer) room() int { return w.db.opts.MaxGroup - len(w.group) }
 
 // passOn tells the callers who need no more than the commit, and hands the
-// others to the syncer with the turn at the disk.
+// others to the syncer with the turn at the disk. Those who want the log emptied
+// stay.
 func (w *writer) passOn(err error) {
 	var wait []*write
 	for _, c := range w.group {
-		if err == nil && c.err == nil && c.when == whenSynced && w.db.opts.Durability == Full {
+		switch {
+		case err == nil && c.err == nil && c.when == whenSynced && w.db.opts.Durability == Full:
 			wait = append(wait, c)
-		} else {
+		case err == nil && c.err == nil && c.when == whenEmptied:
+		default:
 			c.tell(err)
 		}
 	}
@@ -223,6 +237,40 @@ func (w *writer) passOn(err error) {
 	case err == nil:
 		w.db.syncer.turn <- struct{}{}
 	}
+}
+
+// emptyLog empties the log for those of the group who want that. It takes the
+// turn at the disk, so that no sync is on its way and none has failed.
+func (w *writer) emptyLog() {
+	emptied, err := false, error(nil)
+	for _, c := range w.group {
+		if c.when != whenEmptied || c.done == nil {
+			continue
+		}
+		if !emptied {
+			emptied, err = true, w.checkpoint()
+		}
+		c.err = err
+		c.tell(w.db.failedWith())
+	}
+}
+
+func (w *writer) checkpoint() error {
+	<-w.db.syncer.turn
+	defer func() { w.db.syncer.turn <- struct{}{} }()
+	if w.db.failedWith() != nil || w.db.opts.InMemory {
+		return nil
+	}
+	w.conn.SetBusyTimeout(logPatience)
+	defer w.conn.SetBlockOnBusy()
+	busy, err := sqlitex.ResultInt(w.conn.Prep("PRAGMA wal_checkpoint(TRUNCATE)"))
+	switch {
+	case sqlite.ErrCode(err).ToPrimary() == sqlite.ResultBusy, err == nil && busy != 0:
+		return ErrBusy
+	case err != nil:
+		w.db.failWith(fmt.Errorf("empty the log: %w", err))
+	}
+	return nil
 }
 
 // tell says what became of a write, unless that has been done.
