@@ -14,6 +14,7 @@ import (
 	"bellhop/internal/signup"
 
 	"github.com/google/uuid"
+	"zombiezen.com/go/sqlite"
 )
 
 // Who shares an account's address is looked for before the commit that erases
@@ -93,6 +94,61 @@ func TestAnErasedAccountIsNotInTheFile(t *testing.T) {
 	}
 	if found := inFile(t, s, path, words); len(found) > 0 {
 		t.Errorf("%q can still be read in the file", found)
+	}
+}
+
+// Nobody has to stop the program for that: the next purge empties the log. A
+// reader that is in the way then only puts it off.
+func TestPurgeTakesTheErasedOutOfTheLog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	s, err := Open(Options{Path: path, Policy: onboarding.DefaultPolicy()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx := context.Background()
+	purge := func() {
+		t.Helper()
+		if _, err := s.Purge(ctx, signup.Retention{Unconfirmed: time.Hour, SignIns: time.Hour, Limit: 10}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	readable := func() bool {
+		t.Helper()
+		for _, suffix := range []string{"", "-wal"} {
+			content, err := os.ReadFile(path + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(content, []byte("ada@example.com")) {
+				return true
+			}
+		}
+		return false
+	}
+	purge() // of what a crash before may have left: that is done
+	if err := s.Erase(ctx, signedUp(t, s, address.Fingerprint{1})); err != nil {
+		t.Fatal(err)
+	}
+	if !readable() {
+		t.Fatal("it cannot be read right after erasing: the test looks in the wrong place")
+	}
+	err = s.db.Read(ctx, func(conn *sqlite.Conn) error {
+		if _, _, err := one(conn, "SELECT count(*) FROM signups"); err != nil { // a read begins with its first row
+			return err
+		}
+		purge()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !readable() {
+		t.Error("the log was emptied while somebody read it")
+	}
+	purge()
+	if readable() {
+		t.Error("what was erased can still be read")
 	}
 }
 

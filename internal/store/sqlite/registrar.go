@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"bellhop/internal/crashpoint"
 	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
+	"bellhop/internal/sqlitedb"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -39,6 +41,7 @@ func (s *Store) Erase(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("erase sign-up: %w", unavailable(err))
 	}
+	s.erased.Store(true)
 	return nil
 }
 
@@ -196,8 +199,28 @@ const (
 // sign-ups never queue behind all of them.
 const purgeStep = 100
 
-// Purge implements [signup.Registrar].
-func (s *Store) Purge(ctx context.Context, r signup.Retention) (done signup.Purged, err error) {
+// Purge implements [signup.Registrar]. It empties the log, too, when something
+// was erased since it last did.
+func (s *Store) Purge(ctx context.Context, r signup.Retention) (signup.Purged, error) {
+	done, err := s.purge(ctx, r)
+	if err != nil {
+		return signup.Purged{}, fmt.Errorf("purge: %w", unavailable(err))
+	}
+	if done.SignUps+done.SignIns+done.Sessions > 0 {
+		s.erased.Store(true)
+	}
+	if !done.More && s.erased.Swap(false) {
+		if err := s.db.EmptyLog(ctx); err != nil {
+			s.erased.Store(true) // the next one will: a reader is not to be waited for
+			if !errors.Is(err, sqlitedb.ErrBusy) {
+				return done, fmt.Errorf("purge: %w", unavailable(err))
+			}
+		}
+	}
+	return done, nil
+}
+
+func (s *Store) purge(ctx context.Context, r signup.Retention) (done signup.Purged, err error) {
 	for _, kind := range []struct {
 		purged *int
 		purge  func(t *tx, limit int) (int, error)
@@ -215,7 +238,7 @@ func (s *Store) Purge(ctx context.Context, r signup.Retention) (done signup.Purg
 				return err
 			})
 			if err != nil {
-				return signup.Purged{}, fmt.Errorf("purge: %w", unavailable(err))
+				return signup.Purged{}, err
 			}
 		}
 		done.More = done.More || *kind.purged == r.Limit

@@ -39,6 +39,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bellhop/internal/onboarding"
@@ -87,6 +88,8 @@ type Store struct {
 	counts counts
 
 	written counts // owned by the writer goroutine: what the file holds
+
+	erased atomic.Bool // something, since the log was emptied
 }
 
 // Open opens or creates the store and recovers what former owners of the data
@@ -139,8 +142,10 @@ func (s *Store) prepare(ctx context.Context) error {
 			return err
 		}
 		s.counts, s.written = loaded, loaded
-		// What an erasure overwrites must not stay readable in the file.
-		_, err = query(conn, "PRAGMA secure_delete = FAST", nil)
+		// What was erased must not stay readable in the file, and not in the
+		// log that a crash may have left. What is deleted often has no text.
+		s.erased.Store(true)
+		_, err = query(conn, "PRAGMA secure_delete = ON", nil)
 		return err
 	})
 }
