@@ -25,6 +25,8 @@ type Limit struct {
 	Per    time.Duration
 }
 
+func (l Limit) perSecond() float64 { return float64(l.Events) / l.Per.Seconds() }
+
 // Allowance is so many mails in a time.
 type Allowance struct {
 	Mails int
@@ -93,6 +95,15 @@ func (s *Serve) checkAbuse(f *Faults) {
 	case s.FormMin >= s.FormMax:
 		f.add("form-min", fmt.Sprintf("%v are no less than --form-max, which is %v, so no form would ever be good", s.FormMin, s.FormMax), "2s and 12h suit most")
 	}
+}
+
+// advise warns of a limit for everybody that one visitor can use up.
+func (a *Abuse) advise() []string {
+	one, all := a.LimitIP, a.LimitTotal
+	if one.Events == 0 || one.Events < all.Events || all.Events == 0 || one.perSecond() < all.perSecond() {
+		return nil
+	}
+	return []string{"--limit-total allows no more than --limit-ip does: a single visitor can then keep everybody else out; allow more in total"}
 }
 
 // check wants each allowance to mean something beside the one before it.

@@ -225,6 +225,7 @@ func TestWarnings(t *testing.T) {
 		{"proxy not named", nil, []string{"--public-url", "https://a.example"}, "shares one --limit-ip"},
 		{"everybody is a proxy", nil, []string{"--public-url", "https://a.example", "--trusted-proxy", "0.0.0.0/0"}, "--trusted-proxy 0.0.0.0/0 is everybody"},
 		{"http origin", nil, []string{"--cors-origin", "http://a.example"}, "--cors-origin http://a.example is http"},
+		{"one visitor for all", nil, []string{"--limit-total", "30/10m"}, "a single visitor can then keep everybody else out"},
 		{"links, any port", nil, []string{"--listen", ":0", "--smtp", "mailbox"}, "http://localhost:…"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -237,6 +238,7 @@ func TestWarnings(t *testing.T) {
 	quiet := []string{"BELLHOP_LISTEN=127.0.0.1:1", "PATH=x", "BELLHOP_SMTP_FILE="}
 	for _, args := range []string{
 		"--public-url https://a.example --trusted-proxy 127.0.0.1", "--public-url https://a.example --limit-ip off", "--public-url http://localhost:80",
+		"--limit-total off", "--limit-ip 30/1s", "--limit-ip 2000/1h", "--limit-total 31/10m",
 		"--public-url http://127.0.0.1:80 --listen 127.0.0.1:81 --cors-origin http://localhost:3000",
 	} {
 		if got := parse(t, quiet, append([]string{"serve"}, strings.Fields(args)...)...).Warnings; len(got) != 0 {

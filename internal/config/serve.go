@@ -86,7 +86,7 @@ func advise(command any) []string {
 	case *Bus:
 		return adviseBus("listen", c.Listen, &c.BusTLS)
 	case *Serve:
-		return slices.Concat(c.adviseLinks(), c.Front.advise(), c.adviseProxy(), adviseBus("bus-listen", c.BusListen, &c.BusTLS))
+		return slices.Concat(c.adviseLinks(), c.Front.advise(), c.adviseProxy(), c.Abuse.advise(), adviseBus("bus-listen", c.BusListen, &c.BusTLS))
 	case *Doctor:
 		return c.Front.advise()
 	}
