@@ -22,10 +22,10 @@ func (t *town) visitor(door string) *visit {
 // hear lets everybody whose last call was not answered call once more, at a
 // process that nobody kills: what came of it is known then.
 func (t *town) hear(door string) {
-	t.rig.t.Helper()
 	if t == nil {
 		return
 	}
+	t.rig.t.Helper()
 	v := t.visitor(door)
 	for _, c := range t.citizens {
 		heard := true
@@ -46,10 +46,10 @@ func (t *town) hear(door string) {
 // examine asks a running process about every citizen, once nothing is on its
 // way any more: what they were answered is so.
 func (t *town) examine(door string) {
-	t.rig.t.Helper()
 	if t == nil {
 		return
 	}
+	t.rig.t.Helper()
 	v := t.visitor(door)
 	for _, c := range t.citizens {
 		switch {
