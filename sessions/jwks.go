@@ -131,7 +131,7 @@ func (r *remoteKeys) refresh(ctx context.Context, old bool) (*keyCache, error) {
 	keys, life, err := r.fetch(ctx)
 	next := &keyCache{keys: c.keys, fetched: c.fetched, fresh: c.fresh, tried: r.now(), err: err}
 	if err != nil {
-		r.log.Warn("cannot fetch the issuer's keys", "err", err)
+		r.log.Warn("cannot fetch the issuer's keys", "error", err)
 	} else {
 		next.keys, next.fetched, next.fresh = keys, now, now.Add(life)
 	}

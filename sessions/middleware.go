@@ -47,11 +47,11 @@ func (v *Verifier) Middleware(next http.Handler) http.Handler {
 		case err == nil:
 			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), c)))
 		case errors.Is(err, ErrUnavailable):
-			v.log.Debug("cannot judge a token", "err", err)
+			v.log.Debug("cannot judge a token", "error", err)
 			w.Header().Set("Retry-After", "2")
 			refuse(w, http.StatusServiceUnavailable, "")
 		default:
-			v.log.Debug("refuse a token", "err", err)
+			v.log.Debug("refuse a token", "error", err)
 			refuse(w, http.StatusUnauthorized, `Bearer error="invalid_token"`)
 		}
 	})
