@@ -38,7 +38,11 @@ func TestKeyDeskTellsItsProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, _, err := access.Issue("ada", "session")
+	issue, err := access.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, _, err := issue("ada", "session")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,9 @@ func TestLinkInAnotherBrowser(t *testing.T) {
 	if !phone.sees("#link-warning") {
 		t.Error("nothing is said of another browser")
 	}
+	if got := phone.says("#link-name"); got != "The account will be in the name of Ada Lovelace." || !phone.sees("#link-not-your-name") {
+		t.Errorf("of the name the page says %q", got)
+	}
 	if got := phone.says("#link-button"); got != "Yes, confirm it and sign me in here" {
 		t.Errorf("the button says %q", got)
 	}

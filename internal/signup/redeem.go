@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -17,13 +18,19 @@ type Invitation struct {
 	Mail onboarding.MailID
 	// Subject is what the mail is owed to: a sign-up, or a request to sign in.
 	Subject string
-	Variant onboarding.Variant
 	// Address is whom the mail is for.
 	Address address.Address
 	// Locale is the subject's.
 	Locale string
 	// Used tells that the subject was redeemed, by this link or another way.
 	Used bool
+	// Known tells that a sign-up's address has an account by now: the link signs
+	// in to that.
+	Known bool
+	// First and Last are the names that the account would get which redeeming
+	// makes, empty if it makes none. Whoever filled in the form typed them, and
+	// that may be a stranger.
+	First, Last string
 }
 
 // Look tells what a link of a purpose invites to. It changes nothing and
@@ -37,9 +44,32 @@ func (s *Service) Look(ctx context.Context, p onboarding.Purpose, token string) 
 	if !m.Used && m.Age >= s.set.Policy.ExpiryOf(p) {
 		return Invitation{}, fmt.Errorf("look at a link: %w", ErrLinkDead)
 	}
-	return Invitation{
-		Mail: m.Mail, Subject: m.Mail.Subject(), Variant: m.Variant, Address: m.Address, Locale: m.Locale, Used: m.Used,
-	}, nil
+	v := Invitation{Mail: m.Mail, Subject: m.Mail.Subject(), Address: m.Address, Locale: m.Locale, Used: m.Used}
+	if p == onboarding.SignUp && !m.Used {
+		err = s.foresee(ctx, &v)
+	}
+	return v, err
+}
+
+// foresee fills in what the link of a sign-up would make. It asks the store
+// again: the address may have become an account since the mail was sent.
+func (s *Service) foresee(ctx context.Context, v *Invitation) error {
+	same, err := s.store.People(ctx, v.Address.Fingerprint(s.set.Secret))
+	if err != nil {
+		return fmt.Errorf("look for an account: %w", err)
+	}
+	if v.Known = slices.ContainsFunc(same, func(p Person) bool { return p.Status == Confirmed }); v.Known {
+		return nil
+	}
+	person, err := s.store.Person(ctx, v.Subject)
+	if errors.Is(err, ErrNotFound) { // erased just now
+		err = ErrLinkDead
+	}
+	if err != nil {
+		return fmt.Errorf("read whom a link is for: %w", err)
+	}
+	v.First, v.Last = person.First, person.Last
+	return nil
 }
 
 // mint is what a link stands for: the latest mint of its mail.
@@ -194,20 +224,36 @@ func (s *Service) try(ctx context.Context, subject, code string) (found *Mint, e
 }
 
 // sixDigits is a code as it may be typed, or copied with what stands around it:
-// with spaces and dashes, and in any script's digits.
+// with spaces and dashes, and in any script's digits: keyboards for Japanese
+// type １２３, for example.
 func sixDigits(typed string) (code string, ok bool) {
 	if len(typed) > 64 {
 		return "", false
 	}
 	var digits strings.Builder
 	for _, r := range typed {
+		digit, is := decimal(r)
 		switch {
-		case '0' <= r && r <= '9':
-			digits.WriteRune(r)
+		case is:
+			digits.WriteByte(digit)
 		case unicode.IsSpace(r) || unicode.Is(unicode.Pd, r):
 		default:
 			return "", false
 		}
 	}
 	return digits.String(), digits.Len() == 6
+}
+
+// decimal is the ASCII digit of the same value as a decimal digit of any script.
+// In Unicode those of one script stand side by side from zero to nine, and after
+// them comes another script's zero, or no digit (section 4.6).
+func decimal(r rune) (digit byte, ok bool) {
+	if !unicode.Is(unicode.Nd, r) {
+		return 0, false
+	}
+	before := 0
+	for unicode.Is(unicode.Nd, r-1) {
+		r, before = r-1, before+1
+	}
+	return '0' + byte(before%10), true
 }

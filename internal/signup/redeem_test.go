@@ -62,7 +62,10 @@ func TestLinks(t *testing.T) {
 				if !errors.Is(err, test.look) || (err == nil) != (test.look == nil) {
 					t.Errorf("looked at: %+v, %v, want %v", got, err, test.look)
 				}
-				want := signup.Invitation{Mail: m.Mail, Subject: m.Mail.Subject(), Variant: m.Variant, Address: m.Address, Locale: "de", Used: m.Used}
+				want := signup.Invitation{Mail: m.Mail, Subject: m.Mail.Subject(), Address: m.Address, Locale: "de", Used: m.Used}
+				if p == onboarding.SignUp && !m.Used {
+					want.First = "Ada"
+				}
 				if err == nil && got != want {
 					t.Errorf("invites to %+v, want %+v", got, want)
 				}
@@ -75,6 +78,35 @@ func TestLinks(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A sign-up's link says what the account would be called, unless there is one by
+// now: then it signs in to that, whatever the mail said.
+func TestLookForeseesTheAccount(t *testing.T) {
+	store := newFake()
+	service := over(store)
+	m := store.mailFor(t, onboarding.SignUp)
+	subject := m.Mail.Subject()
+	store.people[subject] = signup.Person{ID: subject, First: "Mallory", Last: "Evil", Address: m.Address, Status: signup.Pending}
+	store.join(t, "ada@example.com", signup.Pending)
+	store.join(t, "eve@example.com", signup.Confirmed)
+	look := func() (signup.Invitation, error) { return service.Look(t.Context(), onboarding.SignUp, token(t, m)) }
+	if got, err := look(); err != nil || got.Known || got.First != "Mallory" || got.Last != "Evil" {
+		t.Errorf("a new address: %+v, %v", got, err)
+	}
+	owner := store.join(t, "ada@example.com", signup.Confirmed)
+	if got, err := look(); err != nil || !got.Known || got.First != "" || got.Last != "" {
+		t.Errorf("an address that has an account by now: %+v, %v", got, err)
+	}
+	delete(store.people, owner)
+	delete(store.people, subject)
+	if got, err := look(); !errors.Is(err, signup.ErrLinkDead) {
+		t.Errorf("a sign-up that was erased just now: %+v, %v", got, err)
+	}
+	store.err = signup.ErrUnavailable
+	if _, err := look(); !errors.Is(err, signup.ErrUnavailable) {
+		t.Errorf("without a store: %v", err)
 	}
 }
 
@@ -245,7 +277,7 @@ func TestCodesAsTheyAreTyped(t *testing.T) {
 		_, err := service.RedeemCode(t.Context(), onboarding.SignUp, []string{subject}, typed, signup.NewSession{})
 		return err
 	}
-	for _, typed := range []string{"", "12345", "1234567", code + "0", "abcdef", code[:5] + "O", "１２３４５６", "-123456e1", strings.Repeat(" ", 70) + code, "\x00" + code, code + "\xff"} {
+	for _, typed := range []string{"", "12345", "1234567", code + "0", "abcdef", code[:5] + "O", "①②③④⑤⑥", "一二三四五六", "-123456e1", strings.Repeat(" ", 70) + code, "\x00" + code, code + "\xff"} {
 		if err := redeem(typed); !errors.Is(err, signup.ErrCode) || store.tries[subject] != 0 {
 			t.Errorf("%q: %v, %d tries", typed, err, store.tries[subject])
 		}
@@ -258,10 +290,11 @@ func TestCodesAsTheyAreTyped(t *testing.T) {
 	}
 	rapid.Check(t, func(r *rapid.T) {
 		store.tries[subject] = 0
-		noise := rapid.SampledFrom([]string{"", "", "", " ", "-", "\u00a0", "\u2013", "\t", "\r\n"})
+		noise := rapid.SampledFrom([]string{"", "", "", " ", "-", "\u00a0", "\u2013", "\u3000", "\t", "\r\n"})
+		zero := rapid.SampledFrom([]rune("0０٠۰०๐᪀᪐𝟎𝟘𝟶")).Draw(r, "zero") // of a keyboard, or of whatever it was copied from
 		var typed strings.Builder
-		for i := range code {
-			typed.WriteString(noise.Draw(r, "noise") + code[i:i+1])
+		for _, digit := range code {
+			typed.WriteString(noise.Draw(r, "noise") + string(zero+digit-'0'))
 		}
 		if err := redeem(typed.String() + noise.Draw(r, "noise")); err != nil {
 			r.Fatalf("%q: %v", typed.String(), err)

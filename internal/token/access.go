@@ -142,28 +142,38 @@ func (a *Access) keep(k *ring, now time.Time) (_ *ring, changed bool, err error)
 	return k, true, k.rotate(now)
 }
 
-// Issue returns a new token for a session of an account, both UUIDs, and how
-// long it is good for. If the ring was not read for 10 minutes, it is read
-// first, because others may have dropped the key meanwhile: so it can fail, and
-// wait for the store.
-func (a *Access) Issue(account, session string) (token string, life time.Duration, err error) {
+// Issue makes a token for a session of an account, both UUIDs, and says how long
+// it is good for. It needs no store.
+type Issue func(account, session string) (token string, life time.Duration, err error)
+
+// Prepare does all of issuing a token that can fail or wait: what is used up for
+// a token is used up after it. The token begins now, whenever it is made. If the
+// ring was not read for 10 minutes, it is read first, because others may have
+// dropped the key meanwhile. The error wraps [ErrUnavailable] if it cannot be.
+func (a *Access) Prepare(ctx context.Context) (Issue, error) {
 	now := a.now()
 	if now.Sub(a.known.Load().at) >= staleAfter {
-		ctx, cancel := context.WithTimeout(context.Background(), readWithin)
+		ctx, cancel := context.WithTimeout(ctx, readWithin)
 		defer cancel()
 		if err := a.Reload(ctx); err != nil {
-			return "", 0, fmt.Errorf("issue an access token: %w", err)
+			return nil, fmt.Errorf("prepare an access token: %w: %w", ErrUnavailable, err)
 		}
 	}
 	k := a.known.Load().ring
-	key := &k.keys[k.current(now)]
-	made := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{ // RFC 9068 section 2.2, and sid
-		"iss": a.cfg.Issuer, "aud": a.cfg.Audience, "sub": account, "client_id": accessClient, "sid": session,
-		"iat": now.Unix(), "exp": now.Add(a.cfg.Life).Unix(), "jti": uuid.NewString(),
-	})
-	made.Header["typ"], made.Header["kid"] = accessType, key.id
-	token, err = made.SignedString(key.private)
-	return token, a.cfg.Life, err
+	key := k.keys[k.current(now)]
+	issue := func(account, session string) (string, time.Duration, error) {
+		made := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{ // RFC 9068 section 2.2, and sid
+			"iss": a.cfg.Issuer, "aud": a.cfg.Audience, "sub": account, "client_id": accessClient, "sid": session,
+			"iat": now.Unix(), "exp": now.Add(a.cfg.Life).Unix(), "jti": uuid.NewString(),
+		})
+		made.Header["typ"], made.Header["kid"] = accessType, key.id
+		token, err := made.SignedString(key.private)
+		return token, a.cfg.Life, err
+	}
+	if _, _, err := issue("", ""); err != nil { // of nobody, and for nobody
+		return nil, fmt.Errorf("try the signing key: %w: %w", ErrUnavailable, err)
+	}
+	return issue, nil
 }
 
 // Verify returns what a valid token says. The error wraps [ErrInvalid], or
@@ -201,7 +211,7 @@ func (a *Access) Run(ctx context.Context, log *slog.Logger) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil && !failing:
-			log.Error("cannot read the signing keys, going on with those known", "err", err)
+			log.Error("cannot read the signing keys, going on with those known", "error", err)
 		case err == nil && failing:
 			log.Info("the signing keys can be read again")
 		}

@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,10 +34,10 @@ type documents struct {
 	before func()
 }
 
-func (d *documents) Document(_ context.Context, name string) ([]byte, int64, error) {
+func (d *documents) Document(ctx context.Context, name string) ([]byte, int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.values[name]), d.versions[name], d.err
+	return slices.Clone(d.values[name]), d.versions[name], cmp.Or(d.err, ctx.Err())
 }
 
 func (d *documents) SetDocument(_ context.Context, name string, value []byte, version int64) (bool, error) {
@@ -121,19 +122,29 @@ func newAccess(t testing.TB, docs *documents, now func() time.Time) *token.Acces
 
 func issue(t testing.TB, a *token.Access) string {
 	t.Helper()
-	made, _, err := a.Issue(person, session)
+	made, _ := issueFor(t, a)
+	return made
+}
+
+// issueFor also tells how long the token is good for.
+func issueFor(t testing.TB, a *token.Access) (made string, life time.Duration) {
+	t.Helper()
+	prepared, err := a.Prepare(t.Context())
+	if err == nil {
+		made, life, err = prepared(person, session)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return made
+	return made, life
 }
 
 func TestAccessRoundTrip(t *testing.T) {
 	docs, clock := new(documents), newClock()
 	a := newAccess(t, docs, clock.Now)
-	made, life, err := a.Issue(person, session)
-	if err != nil || life != 15*time.Minute {
-		t.Fatalf("Issue = %v, %v; want 15 minutes", life, err)
+	made, life := issueFor(t, a)
+	if life != 15*time.Minute {
+		t.Fatalf("a token is good for %v, want 15 minutes", life)
 	}
 	want := token.Claims{Account: person, Session: session}
 	for name, process := range map[string]*token.Access{
@@ -230,7 +241,7 @@ func TestNewAccessErrors(t *testing.T) {
 
 // A process that cannot read the ring signs for ten minutes, and not for longer:
 // others may have dropped its key by the time its tokens expire.
-func TestIssueNeedsAFreshRing(t *testing.T) {
+func TestPrepareNeedsAFreshRing(t *testing.T) {
 	docs, clock := new(documents), newClock()
 	a := newAccess(t, docs, clock.Now)
 	down := errors.New("store is down")
@@ -238,14 +249,47 @@ func TestIssueNeedsAFreshRing(t *testing.T) {
 	clock.advance(10*time.Minute - time.Second)
 	made := issue(t, a)
 	clock.advance(time.Second)
-	if _, _, err := a.Issue(person, session); !errors.Is(err, down) {
-		t.Errorf("Issue after ten minutes = %v, want why the ring cannot be read", err)
+	if _, err := a.Prepare(t.Context()); !errors.Is(err, down) || !errors.Is(err, token.ErrUnavailable) {
+		t.Errorf("Prepare after ten minutes = %v, want why the ring cannot be read", err)
 	}
 	if _, err := a.Verify(made); err != nil {
 		t.Errorf("Verify needs no store, and yet: %v", err)
 	}
 	docs.fail(nil)
 	issue(t, a) // reads the ring by itself
+	docs.fail(down)
+	clock.advance(10 * time.Minute)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	docs.fail(nil)
+	if _, err := a.Prepare(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("Prepare for somebody who has left = %v", err)
+	}
+}
+
+// Once it is prepared a token is made, whatever happens to the store, and the
+// time that this takes is part of the token's: the key may leave the ring when
+// the last token that was prepared under it is over.
+func TestPreparedTokensAreMade(t *testing.T) {
+	docs, clock := new(documents), newClock()
+	a := newAccess(t, docs, clock.Now)
+	prepared, err := a.Prepare(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs.fail(errors.New("store is down"))
+	clock.advance(11 * time.Minute)
+	made, _, err := prepared(person, session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if claims := decode(t, strings.Split(made, ".")[1]); claims["iat"] != 1.8e9 || claims["exp"] != 1.8e9+900 {
+		t.Errorf("claims %v, want the times of Prepare", claims)
+	}
+	again, _, err := prepared(person, session)
+	if err != nil || again == made {
+		t.Errorf("a second one: %v, want another jti", err)
+	}
 }
 
 // The types that hold keys never show them.

@@ -137,7 +137,12 @@ func (f *fleet) advance(d time.Duration) {
 func (f *fleet) issue() {
 	i := f.random.IntN(len(f.processes))
 	p := f.processes[i]
-	made, life, err := p.Issue(person, session)
+	var made string
+	var life time.Duration
+	prepared, err := p.Prepare(f.t.Context())
+	if err == nil {
+		made, life, err = prepared(person, session)
+	}
 	switch {
 	case errors.Is(err, errCut):
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -33,9 +34,13 @@ type Redemptions interface {
 type linkView struct {
 	Action string // where the button posts to
 	SignIn bool   // a link of a mail to sign in
-	Known  bool   // the address had an account when the mail was sent
+	Known  bool   // the address has an account, which the link signs in to
 	Own    bool   // this very browser asked for the mail
 	Email  string
+	// Name is what the account would be called that the button makes, "" if it
+	// makes none. Who reads the mail may not be who filled in the form, and the
+	// first to confirm decides: so it is shown before that.
+	Name string
 	// Leaving is the address of another account that this browser is signed in
 	// to, "" for none.
 	Leaving string
@@ -70,8 +75,9 @@ func (d *desk) linkPage(c *gin.Context, p onboarding.Purpose, own func(*gin.Cont
 	view := linkView{
 		Action: c.Request.URL.Path,
 		SignIn: p == onboarding.SignIn,
-		Known:  invitation.Variant == onboarding.AlreadyRegistered,
+		Known:  invitation.Known,
 		Email:  invitation.Address.Typed(),
+		Name:   strings.TrimSpace(invitation.First + " " + invitation.Last),
 	}
 	subjects, _ := own(c) // none is an answer, too
 	view.Own = slices.Contains(subjects, invitation.Subject)
@@ -88,16 +94,16 @@ func (d *desk) redeemLink(c *gin.Context, p onboarding.Purpose) error {
 	if err != nil {
 		return err
 	}
-	session, secret, err := d.newSession(sessionKind(c))
+	session, err := d.newSession(c)
 	if err != nil {
 		return err
 	}
-	redeemed, err := d.People.Redeem(c.Request.Context(), p, c.Param("token"), session)
+	redeemed, err := d.People.Redeem(c.Request.Context(), p, c.Param("token"), session.NewSession)
 	d.Metrics.Redemption(string(p), "link", redemptionResult(redeemed, err))
 	if err != nil {
 		return d.linkOver(c, p, err)
 	}
-	return d.admit(c, admission{p, in.next, redeemed, session, secret})
+	return d.admit(c, admission{p, in.next, redeemed, session})
 }
 
 // linkOver answers for a link that does nothing any more: a page that is kind
@@ -118,16 +124,16 @@ func (d *desk) linkOver(c *gin.Context, p onboarding.Purpose, err error) error {
 // redeemCode exchanges a typed code for a session of one of the subjects. The
 // answer is the same whatever is wrong with it.
 func (d *desk) redeemCode(c *gin.Context, p onboarding.Purpose, in input, subjects []string) error {
-	session, secret, err := d.newSession(sessionKind(c))
+	session, err := d.newSession(c)
 	if err != nil {
 		return err
 	}
-	redeemed, err := d.People.RedeemCode(c.Request.Context(), p, subjects, in.code, session)
+	redeemed, err := d.People.RedeemCode(c.Request.Context(), p, subjects, in.code, session.NewSession)
 	d.Metrics.Redemption(string(p), "code", redemptionResult(redeemed, err))
 	if err != nil {
 		return err
 	}
-	return d.admit(c, admission{p, in.next, redeemed, session, secret})
+	return d.admit(c, admission{p, in.next, redeemed, session})
 }
 
 // redemptionResult is what a redemption counts as.
@@ -162,15 +168,14 @@ type admission struct {
 	purpose  onboarding.Purpose
 	next     string
 	redeemed signup.Redeemed
-	session  signup.NewSession
-	secret   string
+	session  newSession
 }
 
 // admit hands out the session: to a browser as a cookie, on its way to a clean
 // address, to a program as tokens.
 func (d *desk) admit(c *gin.Context, a admission) error {
 	if a.session.Kind == signup.API {
-		made, err := d.tokens(a.redeemed.Account.ID, a.session.ID, a.secret)
+		made, err := tokensOf(a.session.issue, a.redeemed.Account.ID, a.session.ID, a.session.secret)
 		if err != nil {
 			return err
 		}
@@ -182,7 +187,7 @@ func (d *desk) admit(c *gin.Context, a admission) error {
 		// Nobody has its cookie any more. If it cannot be ended, time will.
 		_ = d.People.EndSession(c.Request.Context(), former.account.ID, former.session.ID)
 	}
-	d.cookies.session.set(c, a.secret, d.SessionLife)
+	d.cookies.session.set(c, a.session.secret, d.SessionLife)
 	d.cookies.device.set(c, d.People.Device(a.redeemed.Account), signup.DeviceLife)
 	if a.purpose == onboarding.SignIn {
 		d.cookies.asking.clear(c)

@@ -153,9 +153,6 @@ func TestB2_5_AnotherBrowserIsAsked(t *testing.T) {
 		if got := doc.Find("#link-leaving bdi").Text(); got != tt.leaving {
 			t.Errorf("%s: leaving %q, want %q", tt.name, got, tt.leaving)
 		}
-		if strings.Contains(doc.Find("main").Text(), "Ada ") { // nobody has shown to be called so (B1.4)
-			t.Errorf("%s: the page shows the name", tt.name)
-		}
 	}
 	// The same for a mail to sign in.
 	member.jar = map[string]string{}
@@ -163,6 +160,61 @@ func TestB2_5_AnotherBrowserIsAsked(t *testing.T) {
 	link = h.letter(t)
 	if page(t, member.get(link.path)).Find("#link-warning").Length() != 0 || page(t, other.get(link.path)).Find("#link-warning").Length() != 1 {
 		t.Error("a mail to sign in: want the warning in the browser that did not ask, and only there")
+	}
+}
+
+// B1.4: who is about to confirm sees what the account would be called, for a
+// stranger may have typed it, and is told what to do then; and sees nothing of
+// the sort where there is an account, which keeps its name.
+func TestB1_4_TheNameIsShownBeforeItCounts(t *testing.T) {
+	h := newHouse(t, home, nil)
+	mallory, victim := h.visitor(t), h.visitor(t)
+	typed := url.Values{"first": {`<b>Mallory</b>`}, "last": {"ליו & Co."}, "email": {"victim@example.com"}}
+	wantStatus(t, mallory.submit(mallory.get("/createUser"), "#sign-up-form", typed), http.StatusAccepted)
+	trap := h.letter(t)
+	for name, tt := range map[string]struct {
+		who      *visitor
+		language string
+		says     string
+		asks     int
+	}{
+		"a foreign browser": {victim, "en", "The account will be in the name of <b>Mallory</b> ליו & Co..", 1},
+		"in German":         {victim, "de", "Das Konto wird auf den Namen <b>Mallory</b> ליו & Co. lauten.", 1},
+		"the one that did":  {mallory, "en", "The account will be in the name of <b>Mallory</b> ליו & Co..", 0},
+	} {
+		tt.who.language = tt.language
+		doc := page(t, tt.who.get(trap.path))
+		if got := doc.Find("#link-name").Text(); got != tt.says || doc.Find("#link-name bdi").Text() != "<b>Mallory</b> ליו & Co." {
+			t.Errorf("%s: the page says %q, want %q with the name isolated", name, got, tt.says)
+		}
+		if hint := doc.Find("#link-not-your-name"); hint.Length() != tt.asks || hint.Find(`a[href="/createUser"]`).Length() != tt.asks {
+			t.Errorf("%s: what to do if that is not you: %q", name, hint.Text())
+		}
+		for id := range strings.FieldsSeq(doc.Find("#link-button").AttrOr("aria-describedby", "")) {
+			if doc.Find("#"+id).Length() != 1 {
+				t.Errorf("%s: the button is described by %s, which is not there", name, id)
+			}
+		}
+	}
+	// The victim does as the page says, and the name in the other link is
+	// nobody's any more, though its mail was sent to an address without account.
+	victim.language = "en"
+	h.clock.advance(11 * time.Minute)
+	victim.signUp("Victoria", "victim@example.com")
+	mine := h.letter(t)
+	victim.redirects(victim.submit(victim.get(mine.path), "#link-form", nil), "/")
+	w := victim.get(trap.path)
+	if doc := page(t, w); doc.Find("h1").Text() != "You have an account already." || doc.Find("#link-name, #link-not-your-name").Length() != 0 {
+		t.Errorf("the page of a link that signs in to an account:\n%s", w.Body)
+	}
+	if strings.Contains(w.Body.String(), "Mallory") {
+		t.Error("the stranger's name is shown where it counts for nothing")
+	}
+	h.visitor(t).askSignIn("victim@example.com")
+	for _, l := range h.deliver(t) {
+		if l.variant == onboarding.SignInLink && page(t, victim.get(l.path)).Find("#link-name").Length() != 0 {
+			t.Error("the page of a link to sign in talks of a new name")
+		}
 	}
 }
 

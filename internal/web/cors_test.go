@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -271,5 +272,25 @@ func TestCORSLeavesPagesAlone(t *testing.T) {
 	for _, target := range []string{"/createUser", "/signIn", "/confirm/x", "/me/delete", "/mailbox", "/mailbox/messages", "/mailbox/m1", "/health", "/nothing"} {
 		w := h.ask("GET", "http://localhost"+target, "", "Origin: "+listed)
 		wantShared(t, w.Header(), "")
+	}
+}
+
+// B3.3, B4.4: the keys are the same in every language and for every kind of
+// client, so a cache may keep one copy; for each origin only where origins are
+// told apart.
+func TestKeysVaryByOriginAlone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		h    *house
+		want []string
+	}{"shared": {sharingHouse(t), []string{"Origin"}}, "not shared": {newHouse(t, home, nil), nil}} {
+		for _, origin := range []string{listed, "https://evil.com"} {
+			h := tt.h.ask("GET", "/.well-known/jwks.json", "", "Origin: "+origin).Result().Header
+			if got := h["Vary"]; !slices.Equal(got, tt.want) {
+				t.Errorf("%s, %s: Vary %q, want %q", name, origin, got, tt.want)
+			}
+			if got, want := h.Get("Access-Control-Allow-Origin") == listed, name == "shared" && origin == listed; got != want {
+				t.Errorf("%s, %s: shared %t, want %t", name, origin, got, want)
+			}
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"bellhop/internal/signup"
+	"bellhop/internal/token"
 )
 
 // problem is an error together with its answer. Its text is meant for whoever
@@ -92,7 +93,7 @@ func problemOf(err error) *problem {
 		return errCode
 	case errors.Is(err, signup.ErrReused):
 		return errReused
-	case errors.Is(err, signup.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, signup.ErrUnavailable), errors.Is(err, token.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return errUnavailable
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errTooSlow

@@ -77,15 +77,30 @@ func (d *desk) member(c *gin.Context) (m member, err error) {
 	return m, gone(err)
 }
 
-// newSession is a session to be opened, and the secret that will carry it. Its
-// id is new: who authenticates has a session that nobody knew before.
-func (d *desk) newSession(kind signup.SessionKind) (s signup.NewSession, secret string, err error) {
+// newSession is a session to be opened, with all that its answer takes.
+type newSession struct {
+	signup.NewSession
+	secret string      // what will carry it
+	issue  token.Issue // nil for a browser
+}
+
+// newSession prepares the session that a request asks for. Nothing that comes
+// after a redemption can fail then, or who redeemed would have nothing for it.
+// The session's id is new: who authenticates has one that nobody knew before.
+func (d *desk) newSession(c *gin.Context) (s newSession, err error) {
+	s.Kind = sessionKind(c)
+	if s.Kind == signup.API {
+		if s.issue, err = d.Access.Prepare(c.Request.Context()); err != nil {
+			return newSession{}, fmt.Errorf("open a session: %w", err)
+		}
+	}
 	id, err := uuid.NewRandom()
 	if err != nil {
-		return signup.NewSession{}, "", fmt.Errorf("make a session's id: %w", err)
+		return newSession{}, fmt.Errorf("make a session's id: %w", err)
 	}
-	secret, hash := d.Secrets.Make(string(kind), id.String(), 0)
-	return signup.NewSession{ID: id.String(), Kind: kind, Hash: hash}, secret, nil
+	s.ID = id.String()
+	s.secret, s.Hash = d.Secrets.Make(string(s.Kind), s.ID, 0)
+	return s, nil
 }
 
 // noSession tells whether an error says that the request carries no session

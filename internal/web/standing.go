@@ -42,7 +42,8 @@ type checkView struct {
 	// Refresh is after how many seconds the page looks again; 0 for not at all.
 	Refresh int
 	// Code is the form for the code, nil while the page refreshes: nobody is
-	// to lose what is half typed.
+	// to lose what is half typed. Nil, too, for a mail that was given up, unless
+	// the visitor asks for it: an earlier mail may have brought one.
 	Code *codeView
 	// Resend is about another mail, nil where it is too soon to speak of one.
 	Resend *resendView
@@ -68,7 +69,8 @@ func (d *desk) acceptedPage(c *gin.Context, typed string) error {
 
 // checkPage shows where a sign-up's mail is. While that can still change, the
 // page refreshes; where the code can be typed it never does: that is once the
-// mail has left, or when the visitor says so.
+// mail has left, or when the visitor says so. No code is asked for that cannot
+// come.
 func (d *desk) checkPage(c *gin.Context, status int, id string, code *codeView) error {
 	s, err := d.People.Standing(c.Request.Context(), id)
 	if err != nil {
@@ -84,6 +86,7 @@ func (d *desk) checkPage(c *gin.Context, status int, id string, code *codeView) 
 		view.Refresh = refreshAccepted
 	case s.Mail == signup.MailWaiting:
 		view.Refresh = refreshWaiting
+	case s.Mail == signup.MailGivenUp:
 	default:
 		view.Code = signUpCodeForm(false)
 	}

@@ -52,7 +52,7 @@ func TestStatusPage(t *testing.T) {
 		}},
 		{"waiting", "15;url=/signup/status", false, func(_ *testing.T, h *house) { h.clock.advance(time.Minute) }},
 		{"handed-over", "", true, func(t *testing.T, h *house) { h.deliver(t) }},
-		{"given-up", "", true, func(t *testing.T, h *house) { h.end(t, onboarding.Result{To: onboarding.Failed, Counts: true}) }},
+		{"given-up", "", false, func(t *testing.T, h *house) { h.end(t, onboarding.Result{To: onboarding.Failed, Counts: true}) }},
 	} {
 		h := newHouse(t, home, nil)
 		v := h.visitor(t)
@@ -70,13 +70,54 @@ func TestStatusPage(t *testing.T) {
 		if got := doc.Find("meta[http-equiv=refresh]").AttrOr("content", ""); got != tt.refresh {
 			t.Errorf("%s: refresh %q, want %q", tt.status, got, tt.refresh)
 		}
-		if got := doc.Find("#code").Length() == 1; got != tt.code || doc.Find("#has-code").Length() == 1 == tt.code {
+		if got := doc.Find("#code").Length() == 1; got != tt.code || doc.Find("#has-code").Length() == 1 != (tt.refresh != "") {
 			t.Errorf("%s: field for the code: %t, want %t", tt.status, got, tt.code)
 		}
 		// With the field on it the page never refreshes: a code that is half
 		// typed is safe.
 		if doc = page(t, v.get("/signup/status?code")); doc.Find("#code").Length() != 1 || doc.Find("meta[http-equiv]").Length() != 0 {
 			t.Errorf("%s: a page for the code that refreshes, or has no field", tt.status)
+		}
+	}
+}
+
+// The page of a mail that was given up says so, all over, whatever the address
+// is (I7), and leads to another one.
+func TestGivenUpPageIsHonest(t *testing.T) {
+	var first string
+	for name, before := range map[string]func(*testing.T, *house){
+		"new":     func(*testing.T, *house) {},
+		"pending": func(t *testing.T, h *house) { h.visitor(t).signUp("Eve", "ada@example.com"); h.deliver(t) },
+		"account": func(t *testing.T, h *house) { h.member(t, "Ada", "ada@example.com") },
+	} {
+		h := newHouse(t, home, nil)
+		before(t, h)
+		h.clock.advance(11 * time.Minute) // what is over its budget is not tried, and not given up
+		v := h.visitor(t)
+		v.signUp("Mallory", "ada@example.com")
+		h.end(t, onboarding.Result{To: onboarding.Failed, Counts: true})
+		w := v.get("/signup/status")
+		doc := page(t, w)
+		if got := doc.Find("h1").Text(); got != "Your mail did not get through" || doc.Find("title").Text() == "" {
+			t.Errorf("%s: heading %q", name, got)
+		}
+		for _, untrue := range []string{"We are sending", "Check your mail", "Follow the link", "Six digits", "spam"} {
+			if strings.Contains(w.Body.String(), untrue) {
+				t.Errorf("%s: the page says %q", name, untrue)
+			}
+		}
+		if doc.Find("#code, #has-code, #refreshing").Length() != 0 || doc.Find(`main a[href="/createUser"]`).Length() != 1 || doc.Find("#resend-wait").Length() != 1 {
+			t.Errorf("%s: page:\n%s", name, w.Body)
+		}
+		if first == "" {
+			first = w.Body.String()
+		}
+		if w.Body.String() != first {
+			t.Errorf("%s: the pages differ", name)
+		}
+		v.jar["typed"] = ""
+		if doc := page(t, v.get("/signup/status")); doc.Find(".address").Length() != 0 || !strings.Contains(doc.Find(".lead").Text(), "There was to be") {
+			t.Errorf("%s: without the address: %q", name, doc.Find(".lead").Text())
 		}
 	}
 }

@@ -25,9 +25,10 @@ type Refreshes interface {
 
 // AccessTokens are what API clients carry. Its methods are called concurrently.
 type AccessTokens interface {
-	// Issue returns a new token for a session of an account, and how long it is
-	// good for.
-	Issue(account, session string) (made string, life time.Duration, err error)
+	// Prepare returns what makes a token, and has made sure that it will: what
+	// is exchanged for the token is used up after that. The error wraps
+	// [token.ErrUnavailable] when the keys are not to be had.
+	Prepare(ctx context.Context) (token.Issue, error)
 	// Verify returns what a valid token says, or an error that wraps
 	// [token.ErrInvalid]; or [token.ErrUnavailable] when the keys are not to be
 	// had.
@@ -48,9 +49,9 @@ type tokensJSON struct {
 	Confirmed *bool `json:"confirmed,omitempty"`
 }
 
-// tokens are what an API session is carried by.
-func (d *desk) tokens(account, session, refresh string) (tokensJSON, error) {
-	access, life, err := d.Access.Issue(account, session)
+// tokensOf are what an API session is carried by.
+func tokensOf(issue token.Issue, account, session, refresh string) (tokensJSON, error) {
+	access, life, err := issue(account, session)
 	if err != nil {
 		return tokensJSON{}, fmt.Errorf("issue access token: %w", err)
 	}
@@ -68,31 +69,36 @@ func (d *desk) refresh(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	session, err := d.rotate(c.Request.Context(), in.refreshToken)
+	session, issue, err := d.rotate(c.Request.Context(), in.refreshToken)
 	d.Metrics.Refresh(refreshResult(err))
 	if err != nil {
 		return err
 	}
 	secret, _ := d.Secrets.Make(string(signup.API), session.ID, session.Number)
-	made, err := d.tokens(session.Account, session.ID, secret)
+	made, err := tokensOf(issue, session.Account, session.ID, secret)
 	if err != nil {
 		return err
 	}
 	return writeAs(c, made)
 }
 
-// rotate exchanges a refresh token for the next one of its session.
-func (d *desk) rotate(ctx context.Context, refresh string) (signup.Session, error) {
+// rotate exchanges a refresh token for the next one of its session, once the
+// access token that goes with it is sure to be had.
+func (d *desk) rotate(ctx context.Context, refresh string) (signup.Session, token.Issue, error) {
 	id, number, hash, err := d.Secrets.Open(string(signup.API), refresh)
 	if err != nil {
-		return signup.Session{}, errBadSession
+		return signup.Session{}, nil, errBadSession
+	}
+	issue, err := d.Access.Prepare(ctx)
+	if err != nil {
+		return signup.Session{}, nil, fmt.Errorf("refresh: %w", err)
 	}
 	_, next := d.Secrets.Make(string(signup.API), id, number+1)
 	session, err := d.People.Rotate(ctx, id, number, hash, next)
 	if errors.Is(err, signup.ErrReused) {
 		d.Log.LogAttrs(ctx, slog.LevelWarn, "a refresh token came twice: its session was ended", slog.String("session", id))
 	}
-	return session, gone(err)
+	return session, issue, gone(err)
 }
 
 // refreshResult is what a refresh token counts as.
