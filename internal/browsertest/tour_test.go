@@ -274,7 +274,7 @@ func (g *guide) problems() {
 	d, v := g.desk, g.other
 	v.visit("/nothing")
 	g.look(v, "not found", 404)
-	v.visit("/signOut")
+	v.visit("/token/refresh")
 	g.look(v, "wrong method", 405)
 	v.visit("/createUser")
 	v.fill("#first", strings.Repeat("A", 17<<10))

@@ -110,7 +110,7 @@ func (w *tee) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // redirect or a file, whoever asks.
 func isPage(method, path string) bool {
 	switch method + " " + path {
-	case "GET /createUser", "GET /confirm/:token", "GET /signIn", "GET /signIn/:token",
+	case "GET /createUser", "GET /confirm/:token", "GET /signIn", "GET /signIn/code", "GET /signIn/:token",
 		"GET /me/delete", "POST /me/delete", "POST /me/sessions/:id/end",
 		"GET /mailbox", "GET /mailbox/:id", "GET /mailbox/:id/html", "GET /mailbox/:id/source":
 		return true

@@ -15,7 +15,7 @@ import (
 func EncodeDossier(d signup.Dossier) ([]byte, error) {
 	all := dossierJSON{
 		Account: personOf(d.Person),
-		SignUps: each(d.SignUps, personOf), Mails: each(d.Mails, mailOf), Sessions: each(d.Sessions, keptSessionOf),
+		SignUps: each(d.SignUps, strangerOf), Mails: each(d.Mails, mailOf), Sessions: each(d.Sessions, keptSessionOf),
 		SignIns: each(d.SignIns, func(r signup.SignInRecord) signInJSON { return signInJSON{r.ID, r.Asked.UTC(), r.Used.UTC()} }),
 		Charged: d.Charged,
 	}
@@ -63,8 +63,8 @@ type personJSON struct {
 }
 
 type consentJSON struct {
-	Text   string `json:"text"`   // the version of the text that was shown
-	Origin string `json:"origin"` // stands for the IP address that the form came from
+	Text   string `json:"text"`             // the version of the text that was shown
+	Origin string `json:"origin,omitempty"` // stands for the IP address that the form came from
 }
 
 func personOf(p signup.Person) personJSON {
@@ -76,6 +76,13 @@ func personOf(p signup.Person) personJSON {
 		p.ID, p.Status, p.First, p.Last, p.Address.Typed(), p.Address.Sendable(), p.Locale,
 		p.Accepted.UTC(), utc(p.Confirmed), consentJSON{p.Consent.Text, origin},
 	}
+}
+
+// strangerOf is another sign-up of the same address. Whoever made it may be
+// somebody else, and where they were is theirs.
+func strangerOf(p signup.Person) personJSON {
+	p.Consent.Origin = [16]byte{}
+	return personOf(p)
 }
 
 type mailJSON struct {

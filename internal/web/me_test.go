@@ -109,14 +109,19 @@ func TestEmptyDossier(t *testing.T) {
 // What is kept of a consent, and what a mail server said, are in it.
 func TestDossierHasItAll(t *testing.T) {
 	body, err := web.EncodeDossier(signup.Dossier{
-		Person: signup.Person{Consent: signup.Consent{Text: "en.0123abcd", Origin: [16]byte{0xab}}},
-		Mails:  []signup.MailRecord{{Reason: "refused", Reply: onboarding.Reply{Phase: "RCPT", Code: 550, Enhanced: "5.1.1", Text: "no"}}},
+		Person:  signup.Person{Consent: signup.Consent{Text: "en.0123abcd", Origin: [16]byte{0xab}}},
+		SignUps: []signup.Person{{First: "Stranger", Consent: signup.Consent{Text: "de.0123abcd", Origin: [16]byte{0xcd}}}},
+		Mails:   []signup.MailRecord{{Reason: "refused", Reply: onboarding.Reply{Phase: "RCPT", Code: 550, Enhanced: "5.1.1", Text: "no"}}},
 	})
 	must(t, err)
-	for _, want := range []string{`"origin": "ab000000000000000000000000000000"`, `"text": "en.0123abcd"`, `"code": 550`, `"enhanced": "5.1.1"`, `"reason": "refused"`} {
+	for _, want := range []string{`"origin": "ab000000000000000000000000000000"`, `"text": "en.0123abcd"`, `"text": "de.0123abcd"`, `"code": 550`, `"enhanced": "5.1.1"`, `"reason": "refused"`} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("no %s in %s", want, body)
 		}
+	}
+	// Who else typed the address, and from where, is not its owner's to know.
+	if got := strings.Count(string(body), `"origin"`); got != 1 {
+		t.Errorf("%d origins in %s, want the account's own", got, body)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -54,7 +55,7 @@ func New(c Config) (http.Handler, error) {
 	r.Use(d.observe, securityHeaders(c.secure()), d.recoverPanics,
 		d.handle(shared.share), d.handle(sameOrigin), d.handle(d.door.admit))
 	r.NoRoute(d.handle(func(*gin.Context) error { return errNoPage }))
-	r.NoMethod(d.handle(func(*gin.Context) error { return errMethod }))
+	r.NoMethod(d.handle(wrongMethod))
 	d.route(r)
 	shared.route(r, d.handle)
 	return r, nil
@@ -92,6 +93,7 @@ func (d *desk) route(r *gin.Engine) {
 	read("/signIn", d.signInForm)
 	post("/signIn", d.askSignIn)
 	post("/signIn/code", d.signInCode)
+	read("/signIn/code", wrongMethod) // which is no link of a mail
 	read("/signIn/:token", d.signInPage)
 	post("/signIn/:token", d.signInLink)
 	post("/signOut", d.signOut)
@@ -128,6 +130,39 @@ func (d *desk) route(r *gin.Engine) {
 		mailbox("/mailbox/:id/html", d.mailHTML)
 		mailbox("/mailbox/:id/source", d.mailSource)
 	}
+}
+
+// wrongMethod answers for a method that a route does not take. Who comes to see
+// a page where a form goes to, by the address in the window or a bookmark, is
+// shown the page that has the form.
+func wrongMethod(c *gin.Context) error {
+	m := c.Request.Method
+	if page := pageOf(c.Request.URL.Path); page != "" && wantsPage(c) && (m == http.MethodGet || m == http.MethodHead) {
+		c.Redirect(http.StatusSeeOther, page)
+		return nil
+	}
+	if h := c.Writer.Header(); h.Get("Allow") == "" {
+		h.Set("Allow", http.MethodPost)
+	}
+	return errMethod
+}
+
+// pageOf is where the form is that goes to a path, "" for none.
+func pageOf(path string) string {
+	switch path {
+	case "/signup/resend", "/signup/code":
+		return "/signup/status"
+	case "/signIn/code":
+		return "/signIn"
+	case "/signOut":
+		return "/"
+	case "/signOut/everywhere":
+		return "/me/sessions"
+	}
+	if strings.HasPrefix(path, "/me/sessions/") {
+		return "/me/sessions"
+	}
+	return ""
 }
 
 // handlerFunc answers a request, or returns why it did not.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gin-gonic/gin"
+
 	"bellhop/internal/web"
 )
 
@@ -175,6 +177,60 @@ func TestMethods(t *testing.T) {
 	for _, path := range []string{"/createUser/", "/CREATEUSER", "/mailbox/", "//createUser", "/.."} {
 		wantStatus(t, h.ask("GET", "http://localhost"+path, ""), http.StatusNotFound)
 	}
+}
+
+// A route that takes forms and programs' requests alone says so to a program that
+// asks for it otherwise, and shows a person the page that has the form. Nothing
+// happens, and no session is needed to be told.
+func TestRoutesWithoutAPageOfTheirOwn(t *testing.T) {
+	h := newHouse(t, home, nil)
+	pages := map[string]string{
+		"/signup/resend": "/signup/status", "/signup/code": "/signup/status", "/signIn/code": "/signIn",
+		"/signOut": "/", "/signOut/everywhere": "/me/sessions", "/me/sessions/:id/end": "/me/sessions",
+		"/me/sessions/:id": "/me/sessions", "/token/refresh": "",
+	}
+	methods := map[string][]string{} // of each route there is
+	for _, route := range h.routes.(interface{ Routes() gin.RoutesInfo }).Routes() {
+		methods[route.Path] = append(methods[route.Path], route.Method)
+	}
+	v := h.member(t, "Ada", "ada@example.com")
+	for path, allowed := range methods {
+		if slices.Contains(allowed, "GET") && path != "/signIn/code" {
+			continue
+		}
+		page, known := pages[path]
+		if !known {
+			t.Errorf("%s has no GET: say what a browser is shown there", path)
+			continue
+		}
+		delete(pages, path)
+		target := strings.Replace(path, ":id", "x", 1)
+		allow := "POST"
+		if path == "/me/sessions/:id" {
+			allow = "DELETE"
+		}
+		for _, method := range []string{"GET", "HEAD"} {
+			for _, accept := range []string{"Accept: application/json", "Accept: */*", "X: y"} {
+				w := h.ask(method, target, "", accept)
+				wantStatus(t, w, http.StatusMethodNotAllowed)
+				if got := w.Header().Get("Allow"); got != allow || method == "GET" && object[problem](t, w).Error.Code != "method_not_allowed" {
+					t.Errorf("%s %s: Allow %q, %s", method, target, got, w.Body)
+				}
+			}
+			w := v.do(method, target, "")
+			if want := http.StatusSeeOther; page != "" && w.Code != want || w.Header().Get("Location") != page {
+				t.Errorf("%s %s in a browser: %d %s, want %s", method, target, w.Code, w.Header().Get("Location"), page)
+			}
+			if page == "" && (w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != allow) {
+				t.Errorf("%s %s in a browser: %d, Allow %q", method, target, w.Code, w.Header().Get("Allow"))
+			}
+		}
+		wantStatus(t, v.do("PUT", target, ""), http.StatusMethodNotAllowed)
+	}
+	for path := range pages {
+		t.Errorf("%s is no such route", path)
+	}
+	wantStatus(t, v.get("/me"), http.StatusOK) // still signed in
 }
 
 // B4.2: another site's page cannot send our form; programs and our own can.
