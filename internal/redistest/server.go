@@ -228,10 +228,14 @@ func (s *Server) Kill() { s.running().kill() }
 
 // Restart starts the server again with the same port and directory, and waits
 // until it has loaded what it kept and answers. One that still runs is killed
-// first.
+// first. What the end cut off half-way is removed from the append-only file, as
+// an operator is told to do.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Kill()
+	if err := mend(s.dir); err != nil {
+		s.t.Fatalf("restart the Redis: %v", err)
+	}
 	err := await("the port "+s.Addr(), func() error {
 		p, err := s.launch()
 		if err != nil && p != nil && p.portTaken() {

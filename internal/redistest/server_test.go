@@ -2,6 +2,7 @@ package redistest_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -118,6 +120,34 @@ func TestKillLosesNothingAnswered(t *testing.T) {
 	if kept, err := strconv.Atoi(length); err != nil || kept < n {
 		t.Errorf("%d were answered, the server kept %s", n, length)
 	}
+}
+
+// TestRestartMendsWhatWasWrittenByHalves cuts the last command of a script out of
+// the file, as a kill in the midst of a write does. Left as it is, what is written
+// after that is read as a part of the script, and gone with it at the start after
+// the next.
+func TestRestartMendsWhatWasWrittenByHalves(t *testing.T) {
+	s := redistest.Start(t, redistest.Options{Persistence: redistest.Always})
+	want(t, s, "OK", "SET", "before", "1")
+	want(t, s, "", "EVAL", "redis.call('SET', 'first', '1') redis.call('SET', 'second', '1')", "0")
+	dir, err := s.Do("CONFIG", "GET", "dir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Kill()
+	path := filepath.Join(strings.TrimPrefix(dir, "dir\n"), "appendonlydir", "appendonly.aof.1.incr.aof")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, int64(bytes.LastIndex(whole, []byte("second")))); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart()
+	want(t, s, "1\n\n", "MGET", "before", "first", "second")
+	want(t, s, "OK", "SET", "after", "1")
+	s.Restart()
+	want(t, s, "1", "GET", "after")
 }
 
 func TestRestartKillsAServerThatRuns(t *testing.T) {
