@@ -150,16 +150,17 @@ var (
 	somebodys = regexp.MustCompile(`(ada|eve)@example\.com`)
 	// What is drawn at random for each form, and when it was shown.
 	hidden = regexp.MustCompile(`name="(key|stamp)" value="[^"]*"`)
-	// How long it is until another mail may be asked for, by the visitor's own
-	// sign-up: those of two visitors are seconds apart.
-	countdown = regexp.MustCompile(`another mail in \d+ minutes?`)
+	// How long it is until another mail may be asked for, and whether it is time,
+	// by the visitor's own sign-up: those of two visitors are seconds apart, or
+	// more on a busy machine.
+	resend = regexp.MustCompile(`<p id="resend-wait">.*?</p>|<form id="resend-form".*?</form>`)
 )
 
 // looks is all that a page is, less the address that its visitor typed.
 func looks(v *visitor) string {
 	v.t.Helper()
 	page := eval[string](v, `location.pathname + location.search + "\n" + document.documentElement.outerHTML`)
-	page = countdown.ReplaceAllString(page, "another mail in a while")
+	page = resend.ReplaceAllString(page, "another mail, now or in a while")
 	return hidden.ReplaceAllString(somebodys.ReplaceAllString(page, "somebody@example.com"), "")
 }
 

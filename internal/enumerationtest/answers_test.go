@@ -16,6 +16,10 @@ func (a *addresses) next() string {
 	return fmt.Sprintf("p%06d@example.com", a.made)
 }
 
+// overLimit is an address that was named more often than --limit-address lets,
+// if that is up to six times.
+const overLimit = "over the limit of its address"
+
 // kinds are the addresses there are: each function makes one that is known in
 // its way.
 func kinds(fresh *addresses) map[string]func(t *testing.T, p *program) string {
@@ -40,7 +44,7 @@ func kinds(fresh *addresses) map[string]func(t *testing.T, p *program) string {
 			v.want(v.do("DELETE", "/me", "application/json", "", ""), http.StatusNoContent)
 			return address
 		},
-		"over the limit of its address": func(t *testing.T, p *program) string {
+		overLimit: func(t *testing.T, p *program) string {
 			address := fresh.next()
 			for range 6 {
 				visit(t, p).signUp(address)
