@@ -136,7 +136,7 @@ func accept(ctx context.Context, store Accepter, i int) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = store.Accept(ctx, signup.Acceptance{
+	_, err = store.Accept(ctx, signup.Acceptance{
 		Person:      signup.Person{ID: id.String(), First: "Ada", Last: "Lovelace", Address: to},
 		Fingerprint: to.Fingerprint([]byte("bench")),
 		Mails:       []onboarding.Owed{{ID: onboarding.NewMailID(id.String(), onboarding.SignUp, 1), Expiry: 72 * time.Hour}},

@@ -59,7 +59,7 @@ type Redis struct {
 
 // Accepter is a store that sign-ups can be put into without a server.
 type Accepter interface {
-	Accept(ctx context.Context, a signup.Acceptance) (stored signup.Person, repeated bool, err error)
+	Accept(ctx context.Context, a signup.Acceptance) (signup.Accepted, error)
 	Close() error
 }
 

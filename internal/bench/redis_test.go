@@ -52,7 +52,7 @@ func TestBareWritesAreTheStores(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := uuid.NewString()
-	if _, _, err := store.Accept(t.Context(), signup.Acceptance{
+	if _, err := store.Accept(t.Context(), signup.Acceptance{
 		Person:      signup.Person{ID: id, First: "Ada", Last: "Lovelace", Address: to, Consent: signup.Consent{Origin: [16]byte{1}}},
 		Fingerprint: to.Fingerprint([]byte("secret")),
 		Mails:       []onboarding.Owed{{ID: onboarding.NewMailID(id, onboarding.SignUp, 1), Expiry: 72 * time.Hour}},

@@ -133,7 +133,7 @@ func (r *rig) accept(change func(*signup.Acceptance)) onboarding.MailID {
 		Mails:  []onboarding.Owed{{ID: id, Expiry: r.policy.Expiry}},
 	}
 	change(&a)
-	if _, _, err := r.store.Accept(context.Background(), a); err != nil {
+	if _, err := r.store.Accept(context.Background(), a); err != nil {
 		r.t.Fatal(err)
 	}
 	return id

@@ -2,7 +2,9 @@ package signup
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -34,14 +36,6 @@ type Form struct {
 	Consent Consent
 }
 
-// Accepted is a stored sign-up.
-type Accepted struct {
-	Person Person
-	// Repeated tells that the same form was stored before under the same key,
-	// and this is what came of it then.
-	Repeated bool
-}
-
 // Accept checks a form and stores it, with the mail it owes, in one commit. It
 // returns an [*Invalid] when the form is at fault, and what [Store.Accept]
 // returns; nothing is stored then.
@@ -54,14 +48,14 @@ func (s *Service) Accept(ctx context.Context, f Form) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
-	stored, repeated, err := s.store.Accept(ctx, acceptance)
+	accepted, err := s.store.Accept(ctx, acceptance)
 	if err != nil {
 		return Accepted{}, fmt.Errorf("store sign-up: %w", err)
 	}
-	if !repeated {
+	if !accepted.Repeated {
 		s.set.Notify(onboarding.SignUp.Lane())
 	}
-	return Accepted{Person: stored, Repeated: repeated}, nil
+	return accepted, nil
 }
 
 // acceptance is what is to be stored of a person's form.
@@ -72,17 +66,29 @@ func (s *Service) acceptance(ctx context.Context, person Person, f Form) (Accept
 	}
 	person.ID = id.String()
 	fingerprint := person.Address.Fingerprint(s.set.Secret)
-	a := Acceptance{
+	return Acceptance{
 		Person:      person,
 		Fingerprint: fingerprint,
 		Muted:       s.mute(ctx, f.Muted, fingerprint),
 		Mails:       []onboarding.Owed{{ID: onboarding.NewMailID(person.ID, onboarding.SignUp, 1), Expiry: s.set.Policy.ExpiryOf(onboarding.SignUp)}},
+		Key:         s.key(f.IdempotencyKey, person),
+	}, nil
+}
+
+// key is what the store is told of an idempotency key, nil for none, and of
+// whom the form under it is about.
+func (s *Service) key(sent string, p Person) *Key {
+	if sent == "" {
+		return nil
 	}
-	if f.IdempotencyKey != "" {
-		hash := sha256.Sum256([]byte(f.IdempotencyKey))
-		a.Key = &hash
+	mac := hmac.New(sha256.New, s.formKey)
+	var length []byte
+	for _, part := range []string{sent, p.Address.Key(), p.First, p.Last} {
+		length = binary.AppendUvarint(length[:0], uint64(len(part))) // so that no letter changes sides
+		mac.Write(length)
+		mac.Write([]byte(part))
 	}
-	return a, nil
+	return &Key{Hash: sha256.Sum256([]byte(sent)), Form: [16]byte(mac.Sum(nil))}
 }
 
 // Person returns a sign-up. [ErrNotFound] if it is not there.

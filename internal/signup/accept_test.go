@@ -25,10 +25,9 @@ type recorder struct {
 	err      error
 }
 
-func (r *recorder) Accept(_ context.Context, a signup.Acceptance) (signup.Person, bool, error) {
+func (r *recorder) Accept(_ context.Context, a signup.Acceptance) (signup.Accepted, error) {
 	r.took = append(r.took, a)
-	a.Person.Status, a.Person.Accepted = signup.Pending, time.Unix(1_800_000_000, 0)
-	return a.Person, r.repeated, r.err
+	return signup.Accepted{ID: a.Person.ID, At: time.Unix(1_800_000_000, 0), Repeated: r.repeated}, r.err
 }
 
 func (r *recorder) Person(context.Context, string) (signup.Person, error) {
@@ -66,10 +65,10 @@ func TestAcceptStoresPersonAndMail(t *testing.T) {
 	if !slices.Equal(a.Mails, []onboarding.Owed{owed}) {
 		t.Errorf("owed %v, want %v", a.Mails, owed)
 	}
-	if a.Key == nil || *a.Key != sha256.Sum256([]byte("k-1")) {
-		t.Errorf("key %x", a.Key)
+	if a.Key == nil || a.Key.Hash != sha256.Sum256([]byte("k-1")) {
+		t.Errorf("key %+v", a.Key)
 	}
-	if got.Repeated || got.Person.ID != a.Person.ID || got.Person.Status != signup.Pending {
+	if got != (signup.Accepted{ID: a.Person.ID, At: time.Unix(1_800_000_000, 0)}) {
 		t.Errorf("accepted %+v", got)
 	}
 	if !slices.Equal(told, []onboarding.Lane{onboarding.Urgent}) {
@@ -88,6 +87,51 @@ func TestAcceptWithoutKey(t *testing.T) {
 	}
 	if store.took[0].Key != nil || store.took[0].Person.ID == store.took[1].Person.ID {
 		t.Error("two forms without a key must be two sign-ups")
+	}
+}
+
+// B1.7, B7.7: what is kept of a form beside its key is the same for the same form
+// and another for others; and nobody can make it who has not the key and the
+// secret.
+func TestB1_7_WhatIsKeptOfAFormUnderAKey(t *testing.T) {
+	keyed := func(key, first, last, email, locale string, change ...func(*signup.Settings)) signup.Key {
+		t.Helper()
+		store := new(recorder)
+		form := signup.Form{First: first, Last: last, Email: email, IdempotencyKey: key, Locale: locale, Muted: locale}
+		if _, err := over(store, change...).Accept(t.Context(), form); err != nil {
+			t.Fatal(err)
+		}
+		return *store.took[0].Key
+	}
+	kept := keyed("k-1", "Ada", "Lovelace", "ada@example.com", "de")
+	if kept.Form == [16]byte{} {
+		t.Error("nothing is kept of the form")
+	}
+	for what, same := range map[string]signup.Key{
+		"the same form, in another language": keyed("k-1", "Ada", "Lovelace", "ada@example.com", "en"),
+		"spaces around":                      keyed("k-1", " Ada ", "Lovelace", "ada@example.com ", "de"),
+		"the address in other letters":       keyed("k-1", "Ada", "Lovelace", "ADA@Example.com", "de"),
+	} {
+		if same != kept || !same.Matches(kept) {
+			t.Errorf("%s is another form", what)
+		}
+	}
+	for what, other := range map[string]signup.Key{
+		"another first name": keyed("k-1", "Eda", "Lovelace", "ada@example.com", "de"),
+		"another last name":  keyed("k-1", "Ada", "Byron", "ada@example.com", "de"),
+		"another address":    keyed("k-1", "Ada", "Lovelace", "ada@example.org", "de"),
+		"a moved letter":     keyed("k-1", "AdaL", "ovelace", "ada@example.com", "de"),
+		"another key":        keyed("k-2", "Ada", "Lovelace", "ada@example.com", "de"),
+		"another secret": keyed("k-1", "Ada", "Lovelace", "ada@example.com", "de", func(s *signup.Settings) {
+			s.Secret = []byte("another secret")
+		}),
+	} {
+		if other.Form == kept.Form || other.Matches(kept) {
+			t.Errorf("%s is the same form", what)
+		}
+	}
+	if !kept.Matches(signup.Key{Hash: kept.Hash}) {
+		t.Error("a form is not taken for that of an older program's key")
 	}
 }
 

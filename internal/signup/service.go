@@ -18,7 +18,7 @@ type Settings struct {
 	Policy onboarding.Policy
 	// Links derives the links and codes. It has no default.
 	Links onboarding.Links
-	// Secret is what fingerprints and device tokens are made with, the same in
+	// Secret is what fingerprints, device tokens and [Key.Form] are made with, the same in
 	// every process of an installation and for good. It has no default.
 	Secret []byte
 	// Notify is called after each commit that made a mail due in a lane. It must
@@ -51,17 +51,26 @@ type Settings struct {
 // Service is all that people, and programs for them, can do. It may be used
 // concurrently.
 type Service struct {
-	store     Store
-	set       Settings
-	deviceKey []byte
+	store              Store
+	set                Settings
+	deviceKey, formKey []byte
 }
 
 // NewService returns the service over a store.
 func NewService(store Store, settings Settings) *Service {
 	settings.fill()
-	key := hmac.New(sha256.New, settings.Secret)
-	key.Write([]byte("device")) // no address: those have an "@"
-	return &Service{store: store, set: settings, deviceKey: key.Sum(nil)}
+	return &Service{
+		store: store, set: settings,
+		deviceKey: keyFor(settings.Secret, "device"), formKey: keyFor(settings.Secret, "form"),
+	}
+}
+
+// keyFor derives the key for a use from the secret. Of addresses, the secret
+// makes fingerprints: a use has no "@".
+func keyFor(secret []byte, use string) []byte {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(use))
+	return mac.Sum(nil)
 }
 
 const day = 24 * time.Hour

@@ -100,6 +100,39 @@ type Acceptance struct {
 	// they end suppressed with this reason. Everything else is as always.
 	Muted string
 	Mails []onboarding.Owed
-	// Key is the idempotency key's hash, nil for none.
-	Key *[32]byte
+	// Key is the idempotency key it came under, nil for none.
+	Key *Key
+}
+
+// KeyLife is how long an idempotency key is known from its first use, whatever
+// becomes of the sign-up: else it would tell that.
+const KeyLife = 24 * time.Hour
+
+// Key is what a store knows of an idempotency key, and of the form it was first
+// used with.
+type Key struct {
+	// Hash is the SHA-256 of the key.
+	Hash [32]byte
+	// Form is the same for the same names and address (by its key), and another
+	// for others. It is an HMAC that only somebody who has the key itself can
+	// make, so it may stay when the person is erased. Zero, in a store, for a
+	// key of an older program, which kept none.
+	Form [16]byte
+}
+
+// Matches tells whether a form that comes under the key of an earlier one is
+// the same. Of an older program's nobody can tell any more: it is taken for it.
+func (k Key) Matches(earlier Key) bool {
+	return earlier.Form == [16]byte{} || k.Form == earlier.Form
+}
+
+// Accepted is what came of a form.
+type Accepted struct {
+	// ID is the sign-up's.
+	ID string
+	// At is when it was stored, by the store's clock, in whole seconds.
+	At time.Time
+	// Repeated tells that the same form was stored before under the same key,
+	// and this is what came of it then.
+	Repeated bool
 }

@@ -14,13 +14,13 @@ import (
 // store's clock.
 type Store interface {
 	// Accept stores an acceptance in one commit and returns once that is on
-	// disk. When the key was used within the last 24 hours nothing is stored:
-	// with the same first name, last name and address (by its key) it returns
-	// the person stored then and repeated is true; with others [ErrConflict]. A
-	// conflict fails this caller and nobody else. A sign-up whose names were
-	// discarded since is still the same one for its key: names are compared
-	// while they are there.
-	Accept(ctx context.Context, a Acceptance) (stored Person, repeated bool, err error)
+	// disk. When a key of the same hash was first used less than [KeyLife] ago
+	// nothing is stored: if the keys match it returns what it returned then, as
+	// Repeated, and otherwise [ErrConflict]. That holds whatever has become of
+	// the sign-up since: redeemed, for whatever account, erased or purged, it is
+	// the same one for its key, and who has the key learns nothing of it. A
+	// conflict fails this caller and nobody else.
+	Accept(ctx context.Context, a Acceptance) (Accepted, error)
 	// Person returns a sign-up. [ErrNotFound] if it is not there, or erased.
 	Person(ctx context.Context, id string) (Person, error)
 	// People returns what is stored of an address: the account first, if there

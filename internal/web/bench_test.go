@@ -19,9 +19,8 @@ import (
 // nowhere is a store that keeps nothing.
 type nowhere struct{ signup.Store }
 
-func (nowhere) Accept(_ context.Context, a signup.Acceptance) (signup.Person, bool, error) {
-	a.Person.Status, a.Person.Accepted = signup.Pending, accepted
-	return a.Person, false, nil
+func (nowhere) Accept(_ context.Context, a signup.Acceptance) (signup.Accepted, error) {
+	return signup.Accepted{ID: a.Person.ID, At: accepted}, nil
 }
 
 func (nowhere) Person(context.Context, string) (signup.Person, error) {

@@ -51,17 +51,17 @@ func (s *shelf) trouble() error {
 	return s.fail
 }
 
-func (s *shelf) Accept(ctx context.Context, a signup.Acceptance) (signup.Person, bool, error) {
+func (s *shelf) Accept(ctx context.Context, a signup.Acceptance) (signup.Accepted, error) {
 	if err := s.trouble(); err != nil {
-		return signup.Person{}, false, err
+		return signup.Accepted{}, err
 	}
-	stored, repeated, err := s.Store.Accept(ctx, a)
+	accepted, err := s.Store.Accept(ctx, a)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil && !repeated {
-		s.ids = append(s.ids, stored.ID)
+	if err == nil && !accepted.Repeated {
+		s.ids = append(s.ids, accepted.ID)
 	}
-	return stored, repeated, err
+	return accepted, err
 }
 
 func (s *shelf) Person(ctx context.Context, id string) (signup.Person, error) {

@@ -95,7 +95,7 @@ func (d *desk) createUser(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.welcome(c, in, accepted.Person)
+	return d.welcome(c, in, accepted)
 }
 
 // form is what the domain is told of a request.
@@ -115,18 +115,18 @@ func (d *desk) form(c *gin.Context, in input, kind bodyKind) (signup.Form, error
 }
 
 // welcome answers for a stored sign-up.
-func (d *desk) welcome(c *gin.Context, in input, p signup.Person) error {
+func (d *desk) welcome(c *gin.Context, in input, a signup.Accepted) error {
 	ctx := c.Request.Context()
 	if d.Log.Enabled(ctx, slog.LevelDebug) {
-		d.Log.LogAttrs(ctx, slog.LevelDebug, "sign-up accepted", slog.String("id", p.ID))
+		d.Log.LogAttrs(ctx, slog.LevelDebug, "sign-up accepted", slog.String("id", a.ID))
 	}
-	made := d.SignUpTokens.Issue(p.ID, p.Accepted)
+	made := d.SignUpTokens.Issue(a.ID, a.At)
 	if !wantsPage(c) {
-		writeJSON(c, http.StatusAccepted, acceptedJSON(p.ID, made))
+		writeJSON(c, http.StatusAccepted, acceptedJSON(a.ID, made))
 		return nil
 	}
 	typed := strings.TrimSpace(in.email)
-	d.remember(c, p.ID, made, typed)
+	d.remember(c, a.ID, made, typed)
 	return d.acceptedPage(c, typed)
 }
 

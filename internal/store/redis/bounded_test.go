@@ -75,7 +75,7 @@ type timed struct {
 
 // everyday is what is done while a store serves.
 var everyday = map[string]timed{
-	"Accept": {call: func(h *hand) error { _, _, err := h.Accept(h.ctx, form(h.nextID(), h.forms, true)); return err }},
+	"Accept": {call: func(h *hand) error { _, err := h.Accept(h.ctx, form(h.nextID(), h.forms, true)); return err }},
 	"Person": {prepare: func(h *hand) { h.due() }, call: func(h *hand) error { _, err := h.Person(h.ctx, h.mail.Subject()); return err }},
 	"DueMails": {call: func(h *hand) error {
 		_, _, err := h.DueMails(h.ctx, onboarding.Urgent, 100)

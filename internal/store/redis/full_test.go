@@ -26,7 +26,7 @@ func (h *hand) many(mails int, expiry time.Duration) (subjects []string) {
 		for step := range 100 {
 			a.Mails = append(a.Mails, onboarding.Owed{ID: onboarding.NewMailID(id, onboarding.SignUp, step+1), Expiry: expiry})
 		}
-		_, _, err := h.Accept(h.ctx, a)
+		_, err := h.Accept(h.ctx, a)
 		ok(h.t, err)
 		h.clock.Advance(time.Millisecond)
 		subjects = append(subjects, id)
@@ -64,7 +64,7 @@ func TestFullMemoryTakesNothingInAndBringsMailsToTheirEnd(t *testing.T) {
 
 	before := dump(t, server.URL(0))
 	for _, key := range []bool{false, true} {
-		if _, _, err := h.Accept(h.ctx, form(h.nextID(), h.forms, key)); !errors.Is(err, signup.ErrUnavailable) {
+		if _, err := h.Accept(h.ctx, form(h.nextID(), h.forms, key)); !errors.Is(err, signup.ErrUnavailable) {
 			t.Errorf("a full store says %v to a sign-up, want %v", err, signup.ErrUnavailable)
 		}
 	}
@@ -86,7 +86,7 @@ func TestFullMemoryTakesNothingInAndBringsMailsToTheirEnd(t *testing.T) {
 		t.Errorf("%d mails were purged, want all 2000", purged)
 	}
 	ok(t, h.Ping(h.ctx))
-	_, _, err = h.Accept(h.ctx, form(h.nextID(), h.forms, true))
+	_, err = h.Accept(h.ctx, form(h.nextID(), h.forms, true))
 	ok(t, err)
 	sound(t, h.Store, server.URL(0))
 }

@@ -33,9 +33,9 @@ func (d *database) readPeople(keys []string) {
 
 // What a subject may have, beside the names of its mails.
 var (
-	signUpFields = strings.Fields("first last email status accepted key fingerprint locale muted consent origin confirmed used by tries")
+	signUpFields = strings.Fields("first last email status accepted key form fingerprint locale muted consent origin confirmed used by tries")
 	askedFields  = strings.Fields("asked fingerprint budget locale muted used by tries")
-	erasedFields = strings.Fields("status accepted")
+	erasedFields = strings.Fields("status accepted key form")
 )
 
 // expectSubject notes where a sign-up, or a request to sign in, must be found.

@@ -199,7 +199,9 @@ func (d *database) comparePeople(keys []string) {
 		if fields["status"] != "" {
 			people++
 		}
-		if hash := fields["key"]; hash != "" {
+		if hash := fields["key"]; hash == "" {
+			d.demand(fields["form"] == "", "%s knows the form of no key", key)
+		} else {
 			value, _ := d.client.Get(context.Background(), "{bellhop}:key:"+hash).Result()
 			d.demand(strings.HasSuffix(value, " "+subject), "%s has a key that is gone, or another's", key)
 		}

@@ -227,11 +227,11 @@ func (l *load) confirm(number int, id string) {
 func (l *load) signUp(number int) (id string, fine bool) {
 	fine = l.insist(func() error {
 		a := form(uuid.NewString(), number, true)
-		p, _, err := l.store.Accept(l.ctx, a)
-		if err == nil && p.First != a.Person.First {
-			l.t.Errorf("%s signed up and was told of %s", a.Person.First, p.First)
+		accepted, err := l.store.Accept(l.ctx, a)
+		if err == nil && !accepted.Repeated && accepted.ID != a.Person.ID {
+			l.t.Errorf("%s was stored, and told of as %s", a.Person.ID, accepted.ID)
 		}
-		id = p.ID
+		id = accepted.ID
 		return err
 	})
 	return id, fine

@@ -99,7 +99,7 @@ func weigh(b *testing.B, keys bool) *scales {
 		m.ids = append(m.ids, id.String())
 	}
 	m.each(func(i int) error {
-		_, _, err := m.store.Accept(m.ctx, realistic(m.ids[i], i, keys))
+		_, err := m.store.Accept(m.ctx, realistic(m.ids[i], i, keys))
 		return err
 	})
 	return m

@@ -111,7 +111,7 @@ func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int)
 func (s *Store) sweep(ctx context.Context, kind string, by onboarding.Incarnation, limit int) (looked, moved int64, err error) {
 	p := s.policy
 	v, err := s.run(ctx, s.steps.sweep, redisdb.Answered, kind, string(by), limit,
-		ms(p.DeadAfter), ms(p.StaleAfter), ms(p.UnknownPause), ms(p.Expiry), s.copies, ms(keyLife), ms(p.Retention), ms(p.HoldMost), ms(p.Gap()), ms(p.Budgets.Longest()))
+		ms(p.DeadAfter), ms(p.StaleAfter), ms(p.UnknownPause), ms(p.Expiry), s.copies, ms(signup.KeyLife), ms(p.Retention), ms(p.HoldMost), ms(p.Gap()), ms(p.Budgets.Longest()))
 	if err != nil {
 		return 0, 0, err
 	}

@@ -13,58 +13,52 @@ import (
 	"bellhop/internal/signup"
 )
 
-// keyLife is how long an idempotency key is kept.
-const keyLife = 24 * time.Hour
-
 // peopleMost is how many sign-ups People returns.
 const peopleMost = 100
 
 // Accept implements [signup.Store].
-func (s *Store) Accept(ctx context.Context, a signup.Acceptance) (stored signup.Person, repeated bool, err error) {
-	stored, repeated, err = s.accept(ctx, a)
+func (s *Store) Accept(ctx context.Context, a signup.Acceptance) (signup.Accepted, error) {
+	accepted, err := s.accept(ctx, a)
 	if err != nil {
-		return signup.Person{}, false, fmt.Errorf("store sign-up: %w", err)
+		return signup.Accepted{}, fmt.Errorf("store sign-up: %w", err)
 	}
 	crashpoint.Here(crashpoint.Accepted)
-	if !repeated {
+	if !accepted.Repeated {
 		for _, owed := range a.Mails {
 			_, purpose, _, _ := owed.ID.Parse() // was parsed on the way in
 			s.tell(purpose.Lane())
 		}
 	}
-	return stored, repeated, nil
+	return accepted, nil
 }
 
-func (s *Store) accept(ctx context.Context, a signup.Acceptance) (signup.Person, bool, error) {
-	key := ""
+func (s *Store) accept(ctx context.Context, a signup.Acceptance) (accepted signup.Accepted, err error) {
+	key, keyForm := "", ""
 	if a.Key != nil {
-		key = hex.EncodeToString(a.Key[:])
+		key, keyForm = hex.EncodeToString(a.Key.Hash[:]), asHex(a.Key.Form)
 	}
 	p := a.Person
-	args := append(make([]any, 0, 11+3*len(a.Mails)), p.ID, p.First, p.Last, p.Address.Typed(), key, ms(keyLife),
+	args := append(make([]any, 0, 12+3*len(a.Mails)), p.ID, p.First, p.Last, p.Address.Typed(), key, keyForm, ms(signup.KeyLife),
 		asHex(a.Fingerprint), p.Locale, a.Muted, p.Consent.Text, asHex(p.Consent.Origin))
 	for _, owed := range a.Mails {
-		var err error
 		if args, err = appendOwed(args, owed); err != nil {
-			return signup.Person{}, false, err
+			return accepted, err
 		}
 	}
 	crashpoint.Here(crashpoint.Accepting)
 	v, err := s.run(ctx, s.steps.accept, redisdb.Replicated, args...)
 	if err != nil {
-		return signup.Person{}, false, err
+		return accepted, err
 	}
 	r := newReply(v)
-	repeated, discarded := r.text() == "repeated", r.bool()
-	stored, err := r.list().person()
-	if err != nil {
-		return signup.Person{}, false, err
+	accepted.Repeated, accepted.ID, accepted.At = r.bool(), r.text(), r.time().Truncate(time.Second)
+	if accepted.Repeated {
+		var earlier signup.Key
+		if r.hex(earlier.Form[:]); r.err == nil && !a.Key.Matches(earlier) {
+			return signup.Accepted{}, signup.ErrConflict
+		}
 	}
-	same := stored.Address.Key() == p.Address.Key() && (discarded || stored.First == p.First && stored.Last == p.Last)
-	if repeated && !same {
-		return signup.Person{}, false, signup.ErrConflict
-	}
-	return stored, repeated, nil
+	return accepted, r.err
 }
 
 // appendOwed adds a mail to be created to the arguments of a step: its id, its

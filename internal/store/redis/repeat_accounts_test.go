@@ -51,7 +51,7 @@ func (h *hand) again(change ...func(*signup.Acceptance)) {
 	for _, c := range change {
 		c(&a)
 	}
-	_, _, err := h.Accept(h.ctx, a)
+	_, err := h.Accept(h.ctx, a)
 	ok(h.t, err)
 	h.mail = a.Mails[0].ID
 }

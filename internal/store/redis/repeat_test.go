@@ -64,7 +64,7 @@ func (h *hand) accept(expiry time.Duration) onboarding.Ref {
 	id := h.nextID()
 	a := form(id, h.forms, false)
 	a.Mails[0].Expiry = expiry
-	_, _, err := h.Accept(h.ctx, a)
+	_, err := h.Accept(h.ctx, a)
 	ok(h.t, err)
 	h.mail = a.Mails[0].ID
 	return onboarding.Ref{Mail: h.mail, Gen: 1}
@@ -220,20 +220,20 @@ func fresh(*hand) {}
 
 var peopleSteps = []step{
 	{name: "AcceptUnderAKeyWithAFreshID", prepare: fresh, call: func(h *hand) (any, error) {
-		p, _, err := h.Accept(h.ctx, form(h.nextID(), 1, true))
-		return fmt.Sprint(p), err
+		accepted, err := h.Accept(h.ctx, form(h.nextID(), 1, true))
+		return fmt.Sprint(accepted.ID, accepted.At), err
 	}},
 	{name: "AcceptUnderAKeyOfLongAgo", prepare: func(h *hand) {
-		_, _, err := h.Accept(h.ctx, form(h.nextID(), 1, true))
+		_, err := h.Accept(h.ctx, form(h.nextID(), 1, true))
 		ok(h.t, err)
 		h.clock.Advance(24 * time.Hour)
 	}, call: func(h *hand) (any, error) {
-		p, _, err := h.Accept(h.ctx, form(h.nextID(), 1, true))
-		return fmt.Sprint(p), err
+		accepted, err := h.Accept(h.ctx, form(h.nextID(), 1, true))
+		return fmt.Sprint(accepted.ID, accepted.At), err
 	}},
 	{name: "AcceptWithoutAKeyUnderTheSameID", prepare: fresh, call: func(h *hand) (any, error) {
-		p, repeated, err := h.Accept(h.ctx, form("00000000-0000-4000-8000-000000000001", 1, false))
-		return fmt.Sprint(p, repeated), err
+		accepted, err := h.Accept(h.ctx, form("00000000-0000-4000-8000-000000000001", 1, false))
+		return fmt.Sprint(accepted), err
 	}},
 	{name: "Erase", prepare: func(h *hand) {
 		h.in(onboarding.Failed)
@@ -241,7 +241,7 @@ var peopleSteps = []step{
 	{name: "EraseOfWhatIsHeld", prepare: (*hand).committing,
 		call: func(h *hand) (any, error) { return nothing(h.Erase(h.ctx, h.mail.Subject())) }},
 	{name: "EraseOfAKey", prepare: func(h *hand) {
-		_, _, err := h.Accept(h.ctx, form(h.nextID(), 1, true))
+		_, err := h.Accept(h.ctx, form(h.nextID(), 1, true))
 		ok(h.t, err)
 	}, call: func(h *hand) (any, error) {
 		return nothing(h.Erase(h.ctx, "00000000-0000-4000-8000-000000000001"))
@@ -419,7 +419,7 @@ func (h *hand) everythingToSweep() {
 	h.commit()
 	h.accept(time.Hour) // expires
 	h.in(onboarding.Sent)
-	_, _, err := h.Accept(h.ctx, form(h.nextID(), h.forms, true))
+	_, err := h.Accept(h.ctx, form(h.nextID(), h.forms, true))
 	ok(h.t, err)
 	h.clock.Advance(h.policy.Retention)
 	h.queued()

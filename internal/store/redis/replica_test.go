@@ -56,10 +56,10 @@ func TestWithoutWaitingAPromotionCanLoseWhatWasAcknowledged(t *testing.T) {
 	proxy.Stall(redistest.ToClient) // which the replica is
 
 	hasty := connect(t, redisdb.Settings{URL: master.URL(0)}, redis.Options{})
-	stored, _, err := hasty.Accept(within(t), form(uuid.NewString(), 1, false))
+	stored, err := hasty.Accept(within(t), form(uuid.NewString(), 1, false))
 	ok(t, err)
 	careful := connect(t, redisdb.Settings{URL: master.URL(0), Wait: 1, Timeout: 500 * time.Millisecond}, redis.Options{})
-	if _, _, err := careful.Accept(within(t), form(uuid.NewString(), 2, false)); !errors.Is(err, redisdb.ErrReplicas) {
+	if _, err := careful.Accept(within(t), form(uuid.NewString(), 2, false)); !errors.Is(err, redisdb.ErrReplicas) {
 		t.Errorf("a replica that is behind: %v, want %v", err, redisdb.ErrReplicas)
 	}
 	master.Kill()
@@ -79,7 +79,7 @@ func TestWithoutItsReplicaNothingIsPromised(t *testing.T) {
 	s := connect(t, redisdb.Settings{URL: master.URL(0), Wait: 1, Timeout: limit}, redis.Options{})
 	ctx := within(t)
 	for number := 1; number <= 5; number++ {
-		_, _, err := s.Accept(ctx, form(subject(number), number, true))
+		_, err := s.Accept(ctx, form(subject(number), number, true))
 		ok(t, err)
 	}
 	claim := func(number int) onboarding.Claim {
@@ -95,11 +95,11 @@ func TestWithoutItsReplicaNothingIsPromised(t *testing.T) {
 		ok(t, s.Committing(ctx, c, rendered))
 	}
 	promises := map[string]func() error{
-		"a sign-up": func() error { _, _, err := s.Accept(ctx, form(uuid.NewString(), 6, true)); return err },
+		"a sign-up": func() error { _, err := s.Accept(ctx, form(uuid.NewString(), 6, true)); return err },
 		"a sign-up stored before": func() error {
-			p, repeated, err := s.Accept(ctx, form(uuid.NewString(), 1, true))
-			if err == nil && (!repeated || p.ID != subject(1)) {
-				t.Errorf("the repeated sign-up is %v of %s", repeated, p.ID)
+			again, err := s.Accept(ctx, form(uuid.NewString(), 1, true))
+			if err == nil && (!again.Repeated || again.ID != subject(1)) {
+				t.Errorf("the repeated sign-up is %+v", again)
 			}
 			return err
 		},

@@ -85,7 +85,8 @@ func form(id string, number int, key bool) signup.Acceptance {
 		Mails:       []onboarding.Owed{{ID: onboarding.NewMailID(id, onboarding.SignUp, 1), Expiry: onboarding.DefaultPolicy().Expiry}},
 	}
 	if key {
-		a.Key = &[32]byte{1: byte(number), 2: byte(number >> 8), 3: byte(number >> 16)}
+		n := [3]byte{byte(number), byte(number >> 8), byte(number >> 16)}
+		a.Key = &signup.Key{Hash: [32]byte{1: n[0], 2: n[1], 3: n[2]}, Form: [16]byte{1, n[0], n[1], n[2]}}
 	}
 	return a
 }

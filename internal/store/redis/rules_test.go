@@ -78,7 +78,7 @@ func TestAMailOfAnUnknownPurposeIsRefusedWhenItMeansNothing(t *testing.T) {
 
 	a := form(id, 1, false)
 	a.Mails = []onboarding.Owed{{ID: h.mail, Expiry: time.Hour}}
-	_, _, err := h.Accept(h.ctx, a)
+	_, err := h.Accept(h.ctx, a)
 	ok(t, err)
 	h.unchanged("a claim by who cannot send the mail", func() {
 		if _, err := h.Claim(h.ctx, claim); err == nil || errors.Is(err, onboarding.ErrRefused) {
@@ -99,7 +99,7 @@ func TestAnAcceptanceThatOwesAMailTwiceStoresNothing(t *testing.T) {
 	a := form(h.nextID(), 1, true)
 	a.Mails = append(a.Mails, a.Mails[0])
 	h.unchanged("an acceptance that was refused", func() {
-		if _, _, err := h.Accept(h.ctx, a); err == nil {
+		if _, err := h.Accept(h.ctx, a); err == nil {
 			t.Error("a mail was owed twice at once")
 		}
 	})
@@ -115,7 +115,7 @@ func TestAMailOwedToNobodyEndsCancelled(t *testing.T) {
 	for _, subject := range []string{erased, subject(9)} {
 		a.Mails = append(a.Mails, onboarding.Owed{ID: onboarding.NewMailID(subject, onboarding.SignUp, 2), Expiry: time.Hour})
 	}
-	_, _, err := h.Accept(h.ctx, a)
+	_, err := h.Accept(h.ctx, a)
 	ok(t, err)
 	for _, owed := range a.Mails[1:] {
 		held, err := h.Claim(h.ctx, h.newClaim(onboarding.Ref{Mail: owed.ID, Gen: 1}, me))
@@ -217,7 +217,7 @@ func TestAfterErasingNothingPersonalIsLeft(t *testing.T) {
 	h := startHand(t)
 	a := form(h.nextID(), 1, true)
 	a.Person.First, a.Person.Last = "Augusta", "King"
-	_, _, err := h.Accept(h.ctx, a)
+	_, err := h.Accept(h.ctx, a)
 	ok(t, err)
 	h.mail = a.Mails[0].ID
 	said := result(onboarding.Unknown)

@@ -46,7 +46,7 @@ func newSteps() *steps {
 		document:    script("document", reads),
 		setDocument: script("setdocument", bringsEnd), // keys are rotated whether or not there is room for people
 
-		accept: script("accept", takesIn, "find", "owe", "person"),
+		accept: script("accept", takesIn, "find", "owe", "key"),
 		person: script("person", reads, "person"),
 		people: script("people", reads, "account", "person"),
 
@@ -73,7 +73,7 @@ func newSteps() *steps {
 		relayed: script("relayed", bringsEnd, "find"),
 		arrived: script("arrived", bringsEnd, "arrived"),
 		lane:    script("lane", reads),
-		sweep:   script("sweep", bringsEnd, "presence", "mail", "attempts", "takeback", "charges", "unname"),
+		sweep:   script("sweep", bringsEnd, "presence", "mail", "attempts", "takeback", "charges", "unname", "key"),
 
 		claim:      script("claim", bringsEnd, "find", "mail", "arrived", "account", "recipient", "charges", "budget"),
 		committing: script("committing", bringsEnd, "find", "mail", "charges", "budget", "charge"),

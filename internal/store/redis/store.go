@@ -49,18 +49,20 @@
 // as they are in the ledger. Fields that are empty are not there. Times are unix
 // milliseconds but for accepted and confirmed, which are seconds.
 //
-//	sign-up   first last email status accepted key, fingerprint locale muted consent origin,
+//	sign-up   first last email status accepted key form, fingerprint locale muted consent origin,
 //	          confirmed used by tries
 //	request   asked fingerprint budget locale muted, used by tries
 //	session   account kind number hash opened seen idle ends, before rotated
 //
-// Consent is the version of the text, origin 32 hexadecimal digits; used and by
-// are when a subject was redeemed, and the session that it opened; of an erased
-// sign-up status, accepted and mail:… are left. A sign-up that an older program
-// stored has no fingerprint until it is redeemed, and is not in of:F until then,
-// with the score 0. Hash is that of a session's latest secret, before the one
-// that it replaced when it was last rotated; idle is how long a session may be
-// unused. A mail that was charged to a budget has the field charged.
+// Key and form are those of its idempotency key, while that is known; a sign-up
+// of an older program has no form. Consent is the version of the text, origin 32
+// hexadecimal digits; used and by are when a subject was redeemed, and the
+// session that it opened; of an erased sign-up status, accepted and mail:… are
+// left, and key and form for their day. A sign-up that an older program stored
+// has no fingerprint until it is redeemed, and is not in of:F until then, with
+// the score 0. Hash is that of a session's latest secret, before the one that it
+// replaced when it was last rotated; idle is how long a session may be unused. A
+// mail that was charged to a budget has the field charged.
 //
 // Nothing has a time to live but the limits, which may be lost: what else goes,
 // goes by a sweep, and is counted.

@@ -47,6 +47,7 @@ func (r *reply) signUp() (s transfer.SignUp) {
 	s.Locale, s.Muted, s.Consent = r.text(), r.text(), r.text()
 	r.bytes(s.Origin[:])
 	s.Confirmed, s.Redemption = r.int(), r.redemption()
+	r.bytes(s.KeyForm[:])
 	var key [32]byte
 	if r.bytes(key[:]) {
 		s.Key = &key
@@ -79,7 +80,7 @@ func (t *Transfer) PutSignUps(ctx context.Context, signUps []transfer.SignUp) er
 			s.Number, s.ID, s.KeyUsed,
 			s.First, s.Last, s.Email, string(s.Status), some(s.Accepted),
 			someBytes(s.Fingerprint[:]), s.Locale, s.Muted, s.Consent, someBytes(s.Origin[:]),
-			some(s.Confirmed), some(s.Used), s.By, some(s.Tries), hex.EncodeToString(key),
+			some(s.Confirmed), some(s.Used), s.By, some(s.Tries), asHex(s.KeyForm), hex.EncodeToString(key),
 		}
 	})
 }

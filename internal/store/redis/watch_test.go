@@ -40,7 +40,7 @@ func TestAnotherProcessIsToldOfASignUpAtOnceAndAgainAfterARestart(t *testing.T) 
 	}
 
 	teller = connect(t, settings, redis.Options{Announce: true})
-	_, _, err = teller.Accept(ctx, form(uuid.NewString(), 1, false))
+	_, err = teller.Accept(ctx, form(uuid.NewString(), 1, false))
 	ok(t, err)
 	if lane := receive(t, told); lane != onboarding.Urgent {
 		t.Errorf("the listener was told of lane %q", lane)
@@ -68,7 +68,7 @@ func signUpUntilTold(t *testing.T, s *redis.Store, told chan onboarding.Lane) {
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
 	for ctx := within(t); ; {
-		_, _, _ = s.Accept(ctx, form(uuid.NewString(), 1, false)) // the server may be away
+		_, _ = s.Accept(ctx, form(uuid.NewString(), 1, false)) // the server may be away
 		select {
 		case <-told:
 			return

@@ -177,7 +177,7 @@ func signedUp(t *testing.T, s *Store, f address.Fingerprint) string {
 		t.Fatal(err)
 	}
 	id := uuid.NewString()
-	_, _, err = s.Accept(context.Background(), signup.Acceptance{
+	_, err = s.Accept(context.Background(), signup.Acceptance{
 		Person: signup.Person{ID: id, First: "Ada", Address: to, Consent: signup.Consent{Text: "canary of consent"}}, Fingerprint: f,
 		Mails: []onboarding.Owed{{ID: onboarding.NewMailID(id, onboarding.SignUp, 1), Expiry: time.Hour}},
 	})

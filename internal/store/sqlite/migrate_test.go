@@ -22,7 +22,7 @@ const before = `
 	INSERT INTO signups VALUES
 		(1, '6f1f0000-0000-4000-8000-000000000001', 'Ada', 'Lovelace', 'ada@example.com', 'pending', 1700000000),
 		(3, '6f1f0000-0000-4000-8000-000000000003', '', '', '', 'erased', 1700000001);
-	INSERT INTO idempotency VALUES (1, zeroblob(32), 1700000000000);
+	INSERT INTO idempotency VALUES (1, zeroblob(32), unixepoch() * 1000);
 	INSERT INTO mails (seq, id, lane, created_at, keeps, state, gen, commits, mint, minted_at, expires_at, expires) VALUES
 		(1, '6f1f0000-0000-4000-8000-000000000001.sign-up.1', 'urgent', 1700000000000, 1000, 'sent', 1, 1, 1, 1700000000500, 1700000001000, 0),
 		(2, '6f1f0000-0000-4000-8000-000000000003.sign-up.1', 'urgent', 1700000001000, 1000, 'cancelled', 2, 0, 0, 0, 1700000002000, 0);
@@ -63,6 +63,11 @@ func TestAStoreFromBeforeAccountsOpensAndKeepsItsData(t *testing.T) {
 	secret, err := s.SharedKey(ctx, "mint", []byte("another"))
 	if err != nil || string(secret) != "\x01\x02" {
 		t.Errorf("the key is %x (%v)", secret, err)
+	}
+	// Nobody can tell what came under that key: a form is taken for a repeat.
+	a := signup.Acceptance{Person: p, Key: &signup.Key{Form: [16]byte{1}}}
+	if accepted, err := s.Accept(ctx, a); err != nil || !accepted.Repeated || accepted.ID != p.ID {
+		t.Errorf("a form under the key is taken for %+v (%v)", accepted, err)
 	}
 	report, err := onboarding.Verify(ctx, s, onboarding.DefaultPolicy())
 	if err != nil || !report.OK {

@@ -42,7 +42,7 @@ func owe(tb testing.TB, s *Store, n int) {
 			a.Mails = append(a.Mails, onboarding.Owed{ID: onboarding.NewMailID(a.Person.ID, onboarding.SignUp, step), Expiry: time.Hour})
 			done++
 		}
-		if _, _, err := s.Accept(context.Background(), a); err != nil {
+		if _, err := s.Accept(context.Background(), a); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -195,7 +195,7 @@ func TestC2_T3_FullDiskIsUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := signup.Acceptance{Person: signup.Person{ID: "late", First: strings.Repeat("x", 100_000), Last: "y", Address: to}}
-	if _, _, err := s.Accept(ctx, late); !errors.Is(err, signup.ErrUnavailable) {
+	if _, err := s.Accept(ctx, late); !errors.Is(err, signup.ErrUnavailable) {
 		t.Fatalf("accept on a full disk: %v, want %v", err, signup.ErrUnavailable)
 	}
 	<-s.Failed()
@@ -206,7 +206,7 @@ func TestC2_T3_FullDiskIsUnavailable(t *testing.T) {
 	if after := s.booksNow(t); after != before {
 		t.Errorf("the books went from %s to %s", before, after)
 	}
-	if _, _, err := s.Accept(ctx, late); err != nil {
+	if _, err := s.Accept(ctx, late); err != nil {
 		t.Errorf("accept with room again: %v", err)
 	}
 }
@@ -226,7 +226,7 @@ func TestC1_15_AFailedCommitShows(t *testing.T) {
 	if err := s.Ping(ctx); !errors.Is(err, sqlitedb.ErrFailed) {
 		t.Errorf("ping: %v, want %v", err, sqlitedb.ErrFailed)
 	}
-	if _, _, err := s.Accept(ctx, signup.Acceptance{}); !errors.Is(err, signup.ErrUnavailable) {
+	if _, err := s.Accept(ctx, signup.Acceptance{}); !errors.Is(err, signup.ErrUnavailable) {
 		t.Errorf("accept: %v, want %v", err, signup.ErrUnavailable)
 	}
 	if _, err := s.Record(ctx, onboarding.Claim{}, onboarding.Result{}); !errors.Is(err, onboarding.ErrGone) {

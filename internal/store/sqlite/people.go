@@ -15,66 +15,52 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// keyLife is how long an idempotency key is kept.
-const keyLife = 24 * time.Hour
-
 // Accept implements [signup.Store].
-func (s *Store) Accept(ctx context.Context, a signup.Acceptance) (stored signup.Person, repeated bool, err error) {
+func (s *Store) Accept(ctx context.Context, a signup.Acceptance) (accepted signup.Accepted, err error) {
 	err = s.commit(ctx, func(t *tx) error {
-		var err error
-		stored, repeated, err = t.accept(a)
+		accepted, err = t.accept(a)
 		crashpoint.Here(crashpoint.Accepting)
 		return err
 	})
 	if err != nil {
-		return signup.Person{}, false, fmt.Errorf("store sign-up: %w", unavailable(err))
+		return signup.Accepted{}, fmt.Errorf("store sign-up: %w", unavailable(err))
 	}
 	crashpoint.Here(crashpoint.Accepted)
-	return stored, repeated, nil
+	return accepted, nil
 }
 
-func (t *tx) accept(a signup.Acceptance) (signup.Person, bool, error) {
+func (t *tx) accept(a signup.Acceptance) (signup.Accepted, error) {
 	if a.Key != nil {
-		earlier, err := t.personOfKey(a.Key[:])
-		if err != nil {
-			return signup.Person{}, false, err
-		}
-		if earlier != nil {
-			if !samePerson(*earlier, a.Person) {
-				return signup.Person{}, false, signup.ErrConflict
-			}
-			return *earlier, true, nil
+		if earlier, err := t.earlier(*a.Key); earlier.Repeated || err != nil {
+			return earlier, err
 		}
 	}
 	p := a.Person
-	p.Status, p.Accepted, p.Confirmed = signup.Pending, time.Unix(t.now/1000, 0), time.Time{}
 	var origin []byte
 	if p.Consent.Origin != [16]byte{} {
 		origin = p.Consent.Origin[:]
 	}
 	_, err := t.exec(sqlPutSignUp,
-		p.ID, p.First, p.Last, p.Address.Typed(), string(p.Status), p.Accepted.Unix(),
+		p.ID, p.First, p.Last, p.Address.Typed(), string(signup.Pending), t.now/1000,
 		orNull(a.Fingerprint), p.Locale, a.Muted, p.Consent.Text, origin)
-	if err != nil {
-		return signup.Person{}, false, err
+	if err == nil && a.Key != nil {
+		_, err = t.exec(sqlPutKey, t.conn.LastInsertRowID(), a.Key.Hash[:], t.now, orNull(a.Key.Form))
 	}
-	if a.Key != nil {
-		_, err = t.exec("INSERT INTO idempotency (signup, key, used_at) VALUES (?, ?, ?)",
-			t.conn.LastInsertRowID(), a.Key[:], t.now)
-		if err != nil {
-			return signup.Person{}, false, err
-		}
+	if err != nil {
+		return signup.Accepted{}, err
 	}
 	for _, owed := range a.Mails {
 		if err := t.owe(owed); err != nil {
-			return signup.Person{}, false, err
+			return signup.Accepted{}, err
 		}
 	}
-	return p, false, nil
+	return signup.Accepted{ID: p.ID, At: time.Unix(t.now/1000, 0)}, nil
 }
 
 const sqlPutSignUp = `INSERT INTO signups (id, first, last, email, status, accepted,
 	fingerprint, locale, muted, consent_text, consent_origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const sqlPutKey = "INSERT INTO idempotency (signup, key, used_at, form) VALUES (?, ?, ?, ?)"
 
 // owe creates a mail, due now. Its number is the counter it raises.
 func (t *tx) owe(owed onboarding.Owed) error {
@@ -91,33 +77,30 @@ func (t *tx) owe(owed onboarding.Owed) error {
 	return err
 }
 
-// samePerson tells whether a form says the same as what was stored. Names that
-// were discarded since are not known any more.
-func samePerson(stored, form signup.Person) bool {
-	discarded := stored.First == "" && stored.Last == ""
-	return stored.Address.Key() == form.Address.Key() &&
-		(discarded || stored.First == form.First && stored.Last == form.Last)
-}
-
-// personOfKey returns the person stored with an idempotency key, or nil. A key
-// whose time is over is forgotten.
-func (t *tx) personOfKey(key []byte) (*signup.Person, error) {
+// earlier is what came of the form that was stored under a key, if there is one.
+// It looks at nothing but the key and the sign-up's id, which stay what they
+// are. A key whose time is over is forgotten.
+func (t *tx) earlier(k signup.Key) (signup.Accepted, error) {
 	var seq, usedAt int64
-	found, err := query(t.conn, sqlPersonOfKey, func(r *row) error {
-		seq, usedAt = r.int(), r.int()
+	var id string
+	was := signup.Key{Hash: k.Hash}
+	found, err := query(t.conn, sqlOfKey, func(r *row) error {
+		seq, usedAt, was.Form, id = r.int(), r.int(), r.short(), r.text()
 		return nil
-	}, key)
-	if err != nil || !found {
-		return nil, err
-	}
-	if t.now-usedAt >= ms(keyLife) {
+	}, k.Hash[:])
+	switch {
+	case err != nil || !found:
+		return signup.Accepted{}, err
+	case t.now-usedAt >= ms(signup.KeyLife):
 		_, err := t.exec("DELETE FROM idempotency WHERE signup = ?", seq)
-		return nil, err
+		return signup.Accepted{}, err
+	case !k.Matches(was):
+		return signup.Accepted{}, signup.ErrConflict
 	}
-	return person(t.conn, "seq = ?", seq)
+	return signup.Accepted{ID: id, At: time.Unix(usedAt/1000, 0), Repeated: true}, nil
 }
 
-const sqlPersonOfKey = "SELECT signup, used_at FROM idempotency WHERE key = ?"
+const sqlOfKey = "SELECT signup, used_at, form, id FROM idempotency JOIN signups ON seq = signup WHERE key = ?"
 
 // Person implements [signup.Store]. An erased person is not there.
 func (s *Store) Person(ctx context.Context, id string) (signup.Person, error) {

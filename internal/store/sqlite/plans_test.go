@@ -27,7 +27,7 @@ func TestNoStatementScansMails(t *testing.T) {
 	defer s.Close()
 	statements := []string{
 		sqlDue, sqlRelayed, sqlNextPause, sqlNextExpiry, sqlOldestDue, sqlDead, sqlAudit, sqlAuditAttempts, sqlMissing,
-		sqlPersonOfKey, sqlSignUp, sqlSignIn, sqlAccountOf, sqlSignUpNumber, sqlProgress, sqlTrySignUp, sqlTrySignIn,
+		sqlOfKey, sqlSignUp, sqlSignIn, sqlAccountOf, sqlSignUpNumber, sqlProgress, sqlTrySignUp, sqlTrySignIn,
 		sqlDiscard, sqlConfirm, sqlCharges, sqlCharged, sqlSeenDue, sqlSeen, sqlRotate, sqlEndSession, sqlEndSessions,
 		sqlAlong + "seq = ?2", sqlAlong + "seq > ?2", sqlAlong + "redeemed_at IS NOT NULL", sqlSignInsOf, sqlForgetSessions, sqlEraseSignUp, sqlUnconfirmed, sqlPurgeSessions, sqlSignInRecords,
 		selectPerson + sqlPersonThere, selectPerson + sqlAccount,

@@ -63,7 +63,7 @@ func TestReaderBesideTheProcess(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for i := range 50 {
-				if _, _, err := s.Accept(context.Background(), acceptance(t, int64(i), true)); err != nil {
+				if _, err := s.Accept(context.Background(), acceptance(t, int64(i), true)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -119,7 +119,7 @@ func TestReaderWithoutAProcess(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range 3 {
-				if _, _, err := o.store.Accept(context.Background(), acceptance(t, int64(i), true)); err != nil {
+				if _, err := o.store.Accept(context.Background(), acceptance(t, int64(i), true)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -158,11 +158,10 @@ func (t *tx) numbered(sql string, args ...any) (found []numbered, err error) {
 	return found, err
 }
 
+// eraseSignUp leaves the idempotency key its time: that a repeat found nothing
+// any more would tell of the erasure.
 func (t *tx) eraseSignUp(s numbered, why string) error {
 	if _, err := t.exec(sqlEraseSignUp, s.seq); err != nil {
-		return err
-	}
-	if _, err := t.exec("DELETE FROM idempotency WHERE signup = ?", s.seq); err != nil {
 		return err
 	}
 	return t.callOff(s.id, why)

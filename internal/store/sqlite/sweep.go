@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bellhop/internal/onboarding"
+	"bellhop/internal/signup"
 )
 
 // sweeper is one kind of thing that is swept, in a transaction of its own so
@@ -173,7 +174,7 @@ func sweepAhead(t *tx, _ onboarding.Incarnation, limit int, swept *onboarding.Sw
 // sweepKeys forgets idempotency keys. They lie in the order of their sign-ups,
 // so that the old ones are found without an index on their age.
 func sweepKeys(t *tx, _ onboarding.Incarnation, limit int, _ *onboarding.Swept) (int, error) {
-	return t.exec(sqlForgetKeys, limit, t.now-ms(keyLife))
+	return t.exec(sqlForgetKeys, limit, t.now-ms(signup.KeyLife))
 }
 
 const sqlForgetKeys = `DELETE FROM idempotency WHERE signup IN (

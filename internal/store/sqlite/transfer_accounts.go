@@ -11,7 +11,7 @@ import (
 	"bellhop/internal/store/transfer"
 )
 
-const sqlSignUps = `SELECT seq, id, first, last, email, status, accepted, key IS NOT NULL, key, used_at,
+const sqlSignUps = `SELECT seq, id, first, last, email, status, accepted, key IS NOT NULL, key, used_at, form,
 	fingerprint, locale, muted, consent_text, consent_origin, confirmed, redeemed_at, redeemed_by, tries
 	FROM signups LEFT JOIN idempotency ON signup = seq WHERE seq > ? ORDER BY seq LIMIT ?`
 
@@ -28,10 +28,11 @@ func scanSignUp(r *row) transfer.SignUp {
 		Number: r.int(), ID: r.text(), First: r.text(), Last: r.text(), Email: r.text(),
 		Status: signup.Status(r.text()), Accepted: r.int(),
 	}
-	keyed, key, used := r.bool(), r.hash(), r.int()
+	keyed, key := r.bool(), r.hash()
 	if keyed {
-		s.Key, s.KeyUsed = &key, used
+		s.Key = &key
 	}
+	s.KeyUsed, s.KeyForm = r.int(), r.short()
 	copy(s.Fingerprint[:], r.bytes())
 	s.Locale, s.Muted, s.Consent = r.text(), r.text(), r.text()
 	copy(s.Origin[:], r.bytes())
@@ -54,10 +55,6 @@ func (t *Transfer) PutSignUps(ctx context.Context, signUps []transfer.SignUp) er
 }
 
 func (t *tx) putSignUp(s transfer.SignUp) error {
-	var fingerprint any = optional(0) // NULL
-	if !s.Fingerprint.IsZero() {
-		fingerprint = s.Fingerprint[:]
-	}
 	origin := []byte{}
 	if s.Origin != [16]byte{} {
 		origin = s.Origin[:]
@@ -66,7 +63,7 @@ func (t *tx) putSignUp(s transfer.SignUp) error {
 		fingerprint, locale, muted, consent_text, consent_origin, confirmed, redeemed_at, redeemed_by, tries)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		s.Number, s.ID, s.First, s.Last, s.Email, string(s.Status), s.Accepted,
-		fingerprint, s.Locale, s.Muted, s.Consent, origin, optional(s.Confirmed), optional(s.Used), s.By, s.Tries)
+		orNull(s.Fingerprint), s.Locale, s.Muted, s.Consent, origin, optional(s.Confirmed), optional(s.Used), s.By, s.Tries)
 	return err
 }
 
@@ -74,7 +71,7 @@ func (t *tx) putKeyOf(s transfer.SignUp) error {
 	if s.Key == nil {
 		return nil
 	}
-	_, err := t.exec("INSERT INTO idempotency (signup, key, used_at) VALUES (?, ?, ?)", s.Number, s.Key[:], s.KeyUsed)
+	_, err := t.exec(sqlPutKey, s.Number, s.Key[:], s.KeyUsed, orNull(s.KeyForm))
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"bellhop/internal/address"
 	"bellhop/internal/onboarding"
 
 	"zombiezen.com/go/sqlite"
@@ -98,12 +97,14 @@ func bind(stmt *sqlite.Stmt, args []any) error {
 // optional is a time that may be missing: NULL in the tables, 0 here.
 type optional int64
 
-// orNull is how a fingerprint is bound: NULL for none.
-func orNull(f address.Fingerprint) any {
-	if f.IsZero() {
+// orNull is how a fingerprint, or an HMAC of another kind, is bound: NULL for
+// none.
+func orNull[T ~[16]byte](value T) any {
+	if value == (T{}) {
 		return nil
 	}
-	return f[:]
+	b := [16]byte(value)
+	return b[:]
 }
 
 // row reads one result row, column by column.

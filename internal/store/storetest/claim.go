@@ -122,7 +122,7 @@ func claimTells(w *world) {
 	var err error
 	a.Person.Address, err = address.Parse("Zoe@Bücher.example")
 	w.must(err)
-	_, _, err = w.Store.Accept(w.ctx, a)
+	_, err = w.Store.Accept(w.ctx, a)
 	w.must(err)
 	created := w.Now()
 	w.Advance(time.Hour)

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"time"
+
 	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
 )
@@ -12,7 +14,7 @@ var eraseTests = []test{
 	{name: "WhatServersSaidIsGoneToo", run: eraseAnswers},
 	{name: "TheHolderFindsOutAtCheck", run: eraseCommitting},
 	{name: "NothingCanBeReplayedAfterwards", run: eraseForbidsReplay},
-	{name: "TheIdempotencyKeyIsForgotten", run: eraseForgetsKey},
+	{name: "TheIdempotencyKeyStillKnowsItsSignUpForADay", run: eraseLeavesKey},
 	{name: "TwiceIsHarmlessAndAStrangerIsNotFound", run: eraseTwice},
 	{name: "B7_7_AHeldMailIsNotCommittedAfterwards", run: eraseHeld},
 	{name: "AnAccountInEveryStateOfItsMails", run: eraseAccountInEveryState},
@@ -93,14 +95,16 @@ func eraseForbidsReplay(w *world) {
 	w.wantErr(w.Store.Replay(w.ctx, h.Claim.Mail), onboarding.ErrWrongState)
 }
 
-func eraseForgetsKey(w *world) {
+func eraseLeavesKey(w *world) {
 	a := withKey(w.acceptance(), 1)
-	_, _, err := w.Store.Accept(w.ctx, a)
-	w.must(err)
+	first := w.acceptForm(a)
 	w.erase(a.Mails[0].ID)
-	_, repeated, err := w.Store.Accept(w.ctx, withKey(w.acceptance(), 1))
-	w.must(err)
-	equal(w, "repeated", repeated, false)
+	w.reopen()
+	w.Advance(signup.KeyLife - time.Second)
+	w.isOf(a, first)
+	w.conflicts(a)
+	w.Advance(time.Second)
+	w.isFree(a)
 }
 
 func eraseTwice(w *world) {

@@ -1,78 +1,108 @@
 package storetest
 
 import (
+	"errors"
 	"sync"
 	"time"
 
-	"bellhop/internal/address"
+	"bellhop/internal/onboarding"
 	"bellhop/internal/signup"
 )
 
-// B1.7: an idempotency key makes a double submission one sign-up.
+// B1.7: an idempotency key makes a double submission one sign-up. I7: it tells
+// whoever has it nothing about others, whatever they do with the sign-up.
 var idempotencyTests = []test{
-	{name: "B1_7_RepeatReturnsThePersonStoredThen", run: repeatReturnsFirst},
-	{name: "AddressOfTheSameKeyIsTheSame", run: repeatComparesAddressKeys},
-	{name: "OtherValuesAreAConflict", run: otherValuesConflict},
+	{name: "B1_7_RepeatReturnsWhatWasStoredThen", run: repeatReturnsFirst},
+	{name: "AnotherFormIsAConflict", run: otherFormConflicts},
 	{name: "C1_2_ConflictFailsOneCallerOnly", run: conflictFailsAlone},
 	{name: "ConcurrentRepeatsAreOneSignUp", run: repeatConcurrently},
 	{name: "KeyIsForgottenAfterADay", run: keyIsForgotten},
 	{name: "SweepForgetsKeysOlderThanADay", run: sweepForgetsKeys},
 	{name: "WithoutAKeyNothingIsRepeated", run: noKeyNoRepeat},
+	{name: "AKeyOfAnOlderProgramTakesEveryFormForARepeat", run: keyWithoutForm},
+	{name: "I7_WhateverBecomesOfTheSignUpItIsTheOneOfItsKey", run: keyTellsNothing},
+	{name: "I7_AndAfterADayTheKeyIsFree", run: keyOutlived},
+}
+
+// again is the same form with a fresh id and fresh mails, as a server makes it.
+func again(w *world, a signup.Acceptance) signup.Acceptance {
+	w.Helper()
+	fresh := w.formOf(a.Person.Address)
+	fresh.Person.First, fresh.Person.Last, fresh.Key = a.Person.First, a.Person.Last, a.Key
+	return fresh
+}
+
+// acceptForm stores a form, or finds it.
+func (w *world) acceptForm(a signup.Acceptance) signup.Accepted {
+	w.Helper()
+	accepted, err := w.Store.Accept(w.ctx, a)
+	w.must(err)
+	return accepted
+}
+
+// isOf checks that a form is taken for another one that was stored before.
+func (w *world) isOf(a signup.Acceptance, first signup.Accepted) {
+	w.Helper()
+	before := w.books().Accepted
+	got := w.acceptForm(again(w, a))
+	equal(w, "who it is taken for", got.ID, first.ID)
+	equal(w, "when that was accepted", got.At.Unix(), first.At.Unix())
+	equal(w, "repeated", got.Repeated, true)
+	equal(w, "mails accepted", w.books().Accepted, before)
+}
+
+// conflicts checks that another form under the key of a form is refused.
+func (w *world) conflicts(a signup.Acceptance) {
+	w.Helper()
+	before := w.books().Accepted
+	other := withKey(w.acceptance(), a.Key.Hash[0])
+	_, err := w.Store.Accept(w.ctx, other)
+	w.wantErr(err, signup.ErrConflict)
+	_, err = w.Store.Person(w.ctx, other.Person.ID)
+	w.wantErr(err, signup.ErrNotFound)
+	equal(w, "mails accepted", w.books().Accepted, before)
+}
+
+// isFree checks that a key means nothing any more.
+func (w *world) isFree(a signup.Acceptance) {
+	w.Helper()
+	equal(w, "repeated", w.acceptForm(withKey(w.acceptance(), a.Key.Hash[0])).Repeated, false)
 }
 
 func repeatReturnsFirst(w *world) {
 	a := withKey(w.acceptance(), 1)
-	first, _, err := w.Store.Accept(w.ctx, a)
-	w.must(err)
+	first := w.acceptForm(a)
+	equal(w, "repeated", first.Repeated, false)
 	w.Advance(time.Hour)
-	b := withKey(w.acceptance(), 1) // a fresh id and fresh mails, as a server makes them
-	b.Person.First, b.Person.Last, b.Person.Address = a.Person.First, a.Person.Last, a.Person.Address
-	again, repeated, err := w.Store.Accept(w.ctx, b)
-	w.must(err)
-	equal(w, "repeated", repeated, true)
-	equal(w, "id", again.ID, first.ID)
-	equal(w, "accepted at", again.Accepted, first.Accepted)
+	b := again(w, a)
+	repeat := w.acceptForm(b)
+	equal(w, "repeated", repeat.Repeated, true)
+	equal(w, "id", repeat.ID, first.ID)
+	equal(w, "accepted at", repeat.At.Unix(), first.At.Unix())
 	equal(w, "mails accepted", w.books().Accepted, 1)
-	_, err = w.Store.Person(w.ctx, b.Person.ID)
+	_, err := w.Store.Person(w.ctx, b.Person.ID)
 	w.wantErr(err, signup.ErrNotFound)
 }
 
-func repeatComparesAddressKeys(w *world) {
+// otherFormConflicts changes what the store knows a form by, and nothing else.
+func otherFormConflicts(w *world) {
 	a := withKey(w.acceptance(), 1)
-	_, _, err := w.Store.Accept(w.ctx, a)
-	w.must(err)
-	a.Person.Address, err = address.Parse("PERSON1@EXAMPLE.com")
-	w.must(err)
-	_, repeated, err := w.Store.Accept(w.ctx, a)
-	w.must(err)
-	equal(w, "repeated", repeated, true)
-}
-
-func otherValuesConflict(w *world) {
-	a := withKey(w.acceptance(), 1)
-	_, _, err := w.Store.Accept(w.ctx, a)
-	w.must(err)
-	elsewhere, err := address.Parse("elsewhere@example.com")
-	w.must(err)
-	for _, change := range []func(*signup.Person){
-		func(p *signup.Person) { p.First = "Other" },
-		func(p *signup.Person) { p.Last = "Other" },
-		func(p *signup.Person) { p.Address = elsewhere },
-	} {
-		b := withKey(w.acceptance(), 1)
-		b.Person.First, b.Person.Last, b.Person.Address = a.Person.First, a.Person.Last, a.Person.Address
-		change(&b.Person)
-		_, _, err := w.Store.Accept(w.ctx, b)
+	first := w.acceptForm(a)
+	for i := range a.Key.Form {
+		other, key := again(w, a), *a.Key
+		key.Form[i] ^= 1
+		other.Key = &key
+		_, err := w.Store.Accept(w.ctx, other)
 		w.wantErr(err, signup.ErrConflict)
-		_, err = w.Store.Person(w.ctx, b.Person.ID)
+		_, err = w.Store.Person(w.ctx, other.Person.ID)
 		w.wantErr(err, signup.ErrNotFound)
 	}
 	equal(w, "mails accepted", w.books().Accepted, 1)
+	w.isOf(a, first)
 }
 
 func conflictFailsAlone(w *world) {
-	_, _, err := w.Store.Accept(w.ctx, withKey(w.acceptance(), 1))
-	w.must(err)
+	w.acceptForm(withKey(w.acceptance(), 1))
 	const callers = 8
 	errs := make([]error, 2*callers)
 	var group sync.WaitGroup
@@ -81,7 +111,7 @@ func conflictFailsAlone(w *world) {
 		if i%2 == 1 {
 			a = withKey(a, 1)
 		}
-		group.Go(func() { _, _, errs[i] = w.caller(i).Accept(w.ctx, a) })
+		group.Go(func() { _, errs[i] = w.caller(i).Accept(w.ctx, a) })
 	}
 	group.Wait()
 	for i, err := range errs {
@@ -97,25 +127,22 @@ func conflictFailsAlone(w *world) {
 func repeatConcurrently(w *world) {
 	const callers = 8
 	a := withKey(w.acceptance(), 1)
-	ids := make([]string, callers)
-	fresh := make([]bool, callers)
+	all := make([]signup.Accepted, callers)
 	var group sync.WaitGroup
 	for i := range callers {
-		b := withKey(w.acceptance(), 1)
-		b.Person.First, b.Person.Last, b.Person.Address = a.Person.First, a.Person.Last, a.Person.Address
+		b := again(w, a)
 		group.Go(func() {
-			p, repeated, err := w.caller(i).Accept(w.ctx, b)
-			if err != nil {
+			var err error
+			if all[i], err = w.caller(i).Accept(w.ctx, b); err != nil {
 				w.Error(err)
 			}
-			ids[i], fresh[i] = p.ID, !repeated
 		})
 	}
 	group.Wait()
 	stored := 0
-	for i := range callers {
-		equal(w, "id", ids[i], ids[0])
-		if fresh[i] {
+	for _, accepted := range all {
+		equal(w, "id", accepted.ID, all[0].ID)
+		if !accepted.Repeated {
 			stored++
 		}
 	}
@@ -124,43 +151,125 @@ func repeatConcurrently(w *world) {
 }
 
 func keyIsForgotten(w *world) {
-	_, _, err := w.Store.Accept(w.ctx, withKey(w.acceptance(), 1))
-	w.must(err)
-	w.Advance(24*time.Hour - time.Second)
-	_, _, err = w.Store.Accept(w.ctx, withKey(w.acceptance(), 1))
-	w.wantErr(err, signup.ErrConflict)
+	a := withKey(w.acceptance(), 1)
+	first := w.acceptForm(a)
+	w.Advance(signup.KeyLife - time.Second)
+	w.conflicts(a)
+	w.isOf(a, first)
 	w.Advance(time.Second)
-	_, repeated, err := w.Store.Accept(w.ctx, withKey(w.acceptance(), 1))
-	w.must(err)
-	equal(w, "repeated", repeated, false)
-	_, _, err = w.Store.Accept(w.ctx, withKey(w.acceptance(), 1)) // and it is a key again
-	w.wantErr(err, signup.ErrConflict)
+	w.isFree(a)
+	w.conflicts(a) // and it is a key again
 }
 
 func sweepForgetsKeys(w *world) {
 	old, young := withKey(w.acceptance(), 1), withKey(w.acceptance(), 2)
-	_, _, err := w.Store.Accept(w.ctx, old)
-	w.must(err)
+	w.acceptForm(old)
 	w.Advance(12 * time.Hour)
-	_, _, err = w.Store.Accept(w.ctx, young)
-	w.must(err)
+	first := w.acceptForm(young)
 	w.Advance(12 * time.Hour)
 	w.sweep(me)
 	w.Advance(-time.Hour) // only a key that was taken away is forgotten now
-	_, repeated, err := w.Store.Accept(w.ctx, withKey(w.acceptance(), 1))
-	w.must(err)
-	equal(w, "the old key repeated", repeated, false)
-	_, repeated, err = w.Store.Accept(w.ctx, young)
-	w.must(err)
-	equal(w, "the young key repeated", repeated, true)
+	w.isFree(old)
+	w.isOf(young, first)
 }
 
 func noKeyNoRepeat(w *world) {
-	a, b := w.acceptance(), w.acceptance()
-	b.Person.First, b.Person.Last, b.Person.Address = a.Person.First, a.Person.Last, a.Person.Address
-	for _, form := range []signup.Acceptance{a, b} {
-		_, repeated, err := w.Store.Accept(w.ctx, form)
-		w.must(err)
-		equal(w, "repeated", repeated, false)
+	a := w.acceptance()
+	for _, form := range []signup.Acceptance{a, again(w, a)} {
+		equal(w, "repeated", w.acceptForm(form).Repeated, false)
+	}
+}
+
+func keyWithoutForm(w *world) {
+	a := withKey(w.acceptance(), 1)
+	a.Key.Form = [16]byte{}
+	first := w.acceptForm(a)
+	w.isOf(withKey(w.acceptance(), 1), first)
+	w.isOf(a, first)
+}
+
+// fates are what can become of a sign-up that was stored a moment ago. Each
+// tells whether its person is there afterwards.
+func (w *world) fates() map[string]func(signup.Acceptance) bool {
+	w.Helper()
+	mail := func(a signup.Acceptance) onboarding.MailID { return a.Mails[0].ID }
+	return map[string]func(signup.Acceptance) bool{
+		"waits": func(signup.Acceptance) bool { return true },
+		"is the account": func(a signup.Acceptance) bool {
+			w.redeem(w.redemption(w.sent(mail(a)), a.Person.Address))
+			return true
+		},
+		"was redeemed into another's account": func(a signup.Acceptance) bool {
+			r := w.redemption(w.sent(mail(a)), a.Person.Address)
+			w.Advance(resendAfter)
+			w.account(a.Person.Address)
+			w.redeem(r)
+			equal(w, "the names", w.person(a.Person.ID).First, "")
+			return true
+		},
+		"was erased": func(a signup.Acceptance) bool {
+			w.erase(mail(a))
+			return false
+		},
+		"was an account that was erased": func(a signup.Acceptance) bool {
+			w.redeem(w.redemption(w.sent(mail(a)), a.Person.Address))
+			w.erase(mail(a))
+			return false
+		},
+		"went with another's account": func(a signup.Acceptance) bool {
+			r := w.redemption(w.sent(mail(a)), a.Person.Address)
+			w.Advance(resendAfter)
+			account := w.account(a.Person.Address)
+			w.redeem(r)
+			w.must(w.Store.Erase(w.ctx, account.ID))
+			return false
+		},
+		"was purged": func(signup.Acceptance) bool {
+			w.Advance(time.Minute)
+			_, err := w.Store.Purge(w.ctx, signup.Retention{Unconfirmed: time.Second, SignIns: time.Hour, Limit: 1000})
+			w.must(err)
+			return false
+		},
+	}
+}
+
+// keyTellsNothing also looks whether the sign-up met its fate, or it would prove
+// nothing.
+func keyTellsNothing(w *world) {
+	n := byte(0)
+	for fate, happens := range w.fates() {
+		n++
+		a := withKey(w.acceptance(), n)
+		first := w.acceptForm(a)
+		there := happens(a)
+		if _, err := w.Store.Person(w.ctx, a.Person.ID); errors.Is(err, signup.ErrNotFound) == there {
+			w.Fatalf("one that %s: %v", fate, err)
+		}
+		w.Log("one that " + fate)
+		w.isOf(a, first)
+		w.conflicts(a)
+		w.Advance(time.Hour)
+		w.sweep(me)
+		w.isOf(a, first)
+		w.conflicts(a)
+	}
+}
+
+func keyOutlived(w *world) {
+	n := byte(0)
+	for fate, happens := range w.fates() {
+		n++
+		w.Log("one that " + fate)
+		swept, late := withKey(w.acceptance(), n), withKey(w.acceptance(), 100+n)
+		for _, a := range []signup.Acceptance{swept, late} {
+			w.acceptForm(a)
+			happens(a)
+		}
+		w.Advance(signup.KeyLife)
+		w.isFree(late)
+		w.sweep(me)
+		w.Advance(-time.Hour) // only a key that was taken away is forgotten now
+		w.isFree(swept)
+		w.Advance(time.Hour)
 	}
 }

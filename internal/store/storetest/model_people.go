@@ -82,49 +82,87 @@ func (p *person) excuse(m *model) {
 func (m *model) accept() {
 	m.names++
 	who := signup.Person{First: "Ada", Last: fmt.Sprint(m.names)}
-	m.send(who, pick(m, "mailbox", m.mailboxes), &[32]byte{byte(m.names), byte(m.names >> 8)})
+	n := [2]byte{byte(m.names), byte(m.names >> 8)}
+	m.send(who, pick(m, "mailbox", m.mailboxes), signup.Key{Hash: [32]byte{n[0], n[1]}, Form: [16]byte{1, n[0], n[1]}})
 }
 
-// acceptAgain sends a form once more, as an impatient client does.
+// acceptAgain sends a form once more, as an impatient client does, or another
+// one under its key, whatever has become of the first.
 func (m *model) acceptAgain() {
 	p := pick(m, "person", m.people)
 	if p.request {
 		m.Skip("a request to sign in has no key")
 	}
-	m.send(p.form.Person, p.at, p.form.Key)
+	key := *p.form.Key
+	if rapid.IntRange(0, 3).Draw(m.T, "another form") == 0 {
+		key.Form[15]++
+	}
+	m.send(p.form.Person, p.at, key)
+}
+
+// earlier is the one whom a key is known for, nil if that is not certain. By a
+// clock that was set back nobody can tell.
+func (m *model) earlier(key signup.Key) *person {
+	if m.setBack {
+		return nil
+	}
+	for _, p := range m.people {
+		age := m.Now().UnixMilli() - p.came.UnixMilli()
+		if p.stored && !p.request && p.form.Key.Hash == key.Hash && age < signup.KeyLife.Milliseconds() {
+			return p
+		}
+	}
+	return nil
 }
 
 // send sends a form under a fresh id, and again until an answer comes or the
 // client gives up.
-func (m *model) send(who signup.Person, to *mailbox, key *[32]byte) {
+func (m *model) send(who signup.Person, to *mailbox, key signup.Key) {
 	who.ID, who.Address = m.newID(), to.to
 	p := &person{id: who.ID, at: to, came: m.Now(), muted: rapid.IntRange(0, 9).Draw(m.T, "muted") == 0}
 	first := m.owe(p, onboarding.SignUp, 1)
 	p.form = signup.Acceptance{
-		Person: who, Fingerprint: to.fingerprint(), Mails: []onboarding.Owed{{ID: first, Expiry: m.policy.Expiry}}, Key: key,
+		Person: who, Fingerprint: to.fingerprint(), Mails: []onboarding.Owed{{ID: first, Expiry: m.policy.Expiry}}, Key: &key,
 	}
 	if p.muted {
 		p.form.Muted = "the model says so"
 	}
+	earlier := m.earlier(key)
 	m.people = append(m.people, p)
 	for {
-		var repeated bool
-		var stored signup.Person
+		var accepted signup.Accepted
 		err := m.call(func() (err error) {
-			stored, repeated, err = m.Store.Accept(m.ctx, p.form)
+			accepted, err = m.Store.Accept(m.ctx, p.form)
 			return err
 		})
 		switch {
-		case err == nil && stored.ID == who.ID:
-			p.stored = true
-			return
-		case err == nil && repeated: // someone's with the same key
+		case err == nil || errors.Is(err, signup.ErrConflict):
+			m.answered(p, earlier, accepted, err)
 			return
 		case !errors.Is(err, errOutage):
 			m.Fatalf("accept: %v", err)
 		case m.chance("client gives up"):
 			return
 		}
+	}
+}
+
+// answered compares what a form is taken for with what came under its key
+// before.
+func (m *model) answered(p, earlier *person, accepted signup.Accepted, err error) {
+	switch {
+	case earlier != nil && earlier.form.Key.Form != p.form.Key.Form:
+		if err == nil {
+			m.Fatalf("another form under the key of %s is taken for %+v", earlier.id, accepted)
+		}
+	case earlier != nil:
+		if err != nil || !accepted.Repeated || accepted.ID != earlier.id {
+			m.Fatalf("the form of %s is taken for %+v (%v)", earlier.id, accepted, err)
+		}
+	case err == nil && accepted.ID == p.id:
+		p.stored = true
+	case err == nil && !accepted.Repeated:
+		m.Fatalf("a form was stored as %s, and is %s", accepted.ID, p.id)
 	}
 }
 

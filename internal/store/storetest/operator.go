@@ -227,7 +227,7 @@ func cancelOthers(w *world) {
 	b.Mails = []onboarding.Owed{owed(b.Person.ID, onboarding.SignUp, 1)}
 	a.Mails = append(a.Mails, owed(a.Person.ID, onboarding.SignUp, 2), owed(a.Person.ID, bulkPurpose, 1))
 	for _, form := range []signup.Acceptance{a, b} {
-		_, _, err := w.Store.Accept(w.ctx, form)
+		_, err := w.Store.Accept(w.ctx, form)
 		w.must(err)
 	}
 	w.cancel(a.Mails[0].ID, 3)

@@ -63,7 +63,7 @@ func dueMailsNext(w *world) {
 func dueMailsOfLane(w *world) {
 	a := w.acceptance()
 	a.Mails = append(a.Mails, owed(a.Person.ID, bulkPurpose, 1))
-	_, _, err := w.Store.Accept(w.ctx, a)
+	_, err := w.Store.Accept(w.ctx, a)
 	w.must(err)
 	for i, lane := range onboarding.Lanes() {
 		refs, _, err := w.Store.DueMails(w.ctx, lane, 10)
@@ -107,7 +107,7 @@ func relayedLosesQuietly(w *world) {
 func queuedMailsPerLane(w *world) {
 	a := w.acceptance()
 	a.Mails = append(a.Mails, owed(a.Person.ID, bulkPurpose, 1), owed(a.Person.ID, bulkPurpose, 2))
-	_, _, err := w.Store.Accept(w.ctx, a)
+	_, err := w.Store.Accept(w.ctx, a)
 	w.must(err)
 	for _, lane := range onboarding.Lanes() {
 		refs, _, err := w.Store.DueMails(w.ctx, lane, 10)

@@ -9,6 +9,7 @@ package storetest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -217,8 +218,10 @@ func owed(subject string, p onboarding.Purpose, step int) onboarding.Owed {
 	return onboarding.Owed{ID: onboarding.NewMailID(subject, p, step), Expiry: onboarding.DefaultPolicy().Expiry}
 }
 
+// withKey is a form that comes under an idempotency key.
 func withKey(a signup.Acceptance, key byte) signup.Acceptance {
-	a.Key = &[32]byte{key}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", a.Person.Address.Key(), a.Person.First, a.Person.Last))
+	a.Key = &signup.Key{Hash: [32]byte{key}, Form: [16]byte(sum[:16])}
 	return a
 }
 
@@ -226,7 +229,7 @@ func withKey(a signup.Acceptance, key byte) signup.Acceptance {
 func (w *world) accept() onboarding.MailID {
 	w.Helper()
 	a := w.acceptance()
-	_, _, err := w.Store.Accept(w.ctx, a)
+	_, err := w.Store.Accept(w.ctx, a)
 	w.must(err)
 	return a.Mails[0].ID
 }

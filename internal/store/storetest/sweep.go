@@ -258,7 +258,7 @@ func sweepClockSetBack(w *world) {
 func sweepLongerExpiry(w *world) {
 	a := w.acceptance()
 	a.Mails[0].Expiry = 10 * w.policy.Expiry
-	_, _, err := w.Store.Accept(w.ctx, a)
+	_, err := w.Store.Accept(w.ctx, a)
 	w.must(err)
 	id := a.Mails[0].ID
 	later := to(onboarding.Due)

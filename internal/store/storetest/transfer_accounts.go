@@ -73,8 +73,8 @@ func (w *world) fillOwner(c *citizens) {
 	c.olderOwner = w.redeem(w.redemption(w.sent(w.stored(w.ofOlderProgram(older))), older)).Account
 
 	muted := w.formOf(w.someone())
-	muted.Muted, muted.Key = "a robot", &[32]byte{9}
-	w.suppressed(w.stored(muted))
+	muted.Muted = "a robot"
+	w.suppressed(w.stored(withKey(muted, 9)))
 }
 
 // fillSessions makes sessions: used, rotated, ended, and over.

@@ -13,13 +13,21 @@ import (
 
 // filled names what fill made, for the tests that ask for one of it.
 type filled struct {
-	keyed, forgotten signup.Acceptance // by a key that is known, and by one whose time is over
-	erased           []onboarding.MailID
-	copyDue          onboarding.MailID // an unknown whose copy is due
-	queued           onboarding.Ref    // as its message has it
-	secret           []byte            // "mint"
-	all              []onboarding.MailID
+	keyed     []keyed           // by keys that are known: the first for longest, the last of one who is erased
+	older     keyed             // by a key of an older program
+	forgotten signup.Acceptance // by a key whose time is over
+	erased    []onboarding.MailID
+	copyDue   onboarding.MailID // an unknown whose copy is due
+	queued    onboarding.Ref    // as its message has it
+	secret    []byte            // "mint"
+	all       []onboarding.MailID
 	citizens
+}
+
+// keyed is a form that came under a key, and what came of it.
+type keyed struct {
+	form   signup.Acceptance
+	stored signup.Accepted
 }
 
 // fill brings a store to where every state and every column is in use.
@@ -29,16 +37,20 @@ func fill(w *world) (f filled) {
 	w.must(err)
 	_, err = w.Store.SharedKey(w.ctx, "pending", []byte{0, 1, 2, 255})
 	w.must(err)
-	f.forgotten = w.acceptKeyed(1)
+	f.forgotten = w.acceptKeyed(1).form
 	w.acceptKeyed(4)
 	w.Advance(20 * time.Hour)
-	f.keyed = w.acceptKeyed(2)
+	f.keyed = append(f.keyed, w.acceptKeyed(2))
 	w.Advance(5 * time.Hour)
 	w.acceptKeyed(4) // somebody else's by now
 	w.fillUnknown()
 	f.copyDue = w.copyDue()
 	w.fillEnds()
-	f.erased = w.fillErased()
+	f.keyed = append(f.keyed, w.acceptKeyed(3))
+	f.erased = w.fillErased(f.keyed[1])
+	f.older.form = withKey(w.acceptance(), 5)
+	f.older.form.Key.Form = [16]byte{}
+	f.older.stored = w.acceptForm(f.older.form)
 	w.fillBulk()
 	f.citizens = w.fillAccounts()
 	f.queued = w.ref(w.accept())
@@ -57,12 +69,10 @@ func fill(w *world) (f filled) {
 	return f
 }
 
-func (w *world) acceptKeyed(key byte) signup.Acceptance {
+func (w *world) acceptKeyed(key byte) keyed {
 	w.Helper()
 	a := withKey(w.acceptance(), key)
-	_, _, err := w.Store.Accept(w.ctx, a)
-	w.must(err)
-	return a
+	return keyed{a, w.acceptForm(a)}
 }
 
 // fillUnknown makes what an unknown can lead to: a copy that ended unknown as
@@ -106,10 +116,9 @@ func (w *world) fillEnds() {
 
 // fillErased makes sign-ups of people who are not there any more: one before
 // and one after the mail was sent, and one with a key.
-func (w *world) fillErased() []onboarding.MailID {
+func (w *world) fillErased(k keyed) []onboarding.MailID {
 	w.Helper()
-	keyed := w.acceptKeyed(3).Mails[0].ID
-	gone := []onboarding.MailID{w.accept(), w.in(onboarding.Sent), keyed}
+	gone := []onboarding.MailID{w.accept(), w.in(onboarding.Sent), k.form.Mails[0].ID}
 	for _, id := range gone {
 		w.erase(id)
 	}
@@ -120,7 +129,7 @@ func (w *world) fillErased() []onboarding.MailID {
 func (w *world) fillBulk() {
 	a := w.acceptance()
 	a.Mails = append(a.Mails, owed(a.Person.ID, bulkPurpose, 1), owed(a.Person.ID, bulkPurpose, 2))
-	_, _, err := w.Store.Accept(w.ctx, a)
+	_, err := w.Store.Accept(w.ctx, a)
 	w.must(err)
 	w.must(w.Store.Relayed(w.ctx, []onboarding.Ref{{Mail: a.Mails[1].ID, Gen: 1}}))
 	w.must(w.Store.Arrived(w.ctx, onboarding.Bulk, w.Now().Add(-time.Minute)))

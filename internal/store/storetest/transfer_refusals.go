@@ -164,7 +164,7 @@ func sleeperRefused(tr *trip) {
 	h := w.committing(w.accept())
 	tr.Advance(2 * tr.policy.DeadAfter)
 	tr.moves()
-	_, _, err := w.Store.Accept(w.ctx, w.acceptance())
+	_, err := w.Store.Accept(w.ctx, w.acceptance())
 	w.wantErr(err, signup.ErrUnavailable)
 	_, err = w.Store.Claim(w.ctx, w.newClaim(ref, me))
 	w.wantErr(err, transfer.ErrAway)

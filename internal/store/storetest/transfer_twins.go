@@ -182,8 +182,8 @@ func (t *twins) signUp() {
 	}
 	a.Mails = []onboarding.Owed{owed(p.ID, onboarding.SignUp, 1)}
 	told := t.both("sign up", func(w *world) string {
-		stored, repeated, err := w.Store.Accept(w.ctx, a)
-		return fmt.Sprint(said(err), stored.ID, repeated)
+		accepted, err := w.Store.Accept(w.ctx, a)
+		return fmt.Sprint(said(err), accepted.ID, accepted.Repeated)
 	})
 	if told == fmt.Sprint(done, p.ID, false) {
 		t.subjects = append(t.subjects, signUpOrRequest{p.ID, onboarding.SignUp, p.Address})

@@ -183,7 +183,7 @@ func (w *writer) signUp(s SignUp) {
 	w.ints(s.Accepted)
 	w.bools(s.Key != nil)
 	if s.Key != nil {
-		w.bytes(s.Key[:])
+		w.bytes(s.Key[:], s.KeyForm[:])
 		w.ints(s.KeyUsed)
 	}
 	w.bytes(s.Fingerprint[:])

@@ -27,10 +27,12 @@ type SignUp struct {
 	Status             signup.Status
 	// Accepted is in unix seconds.
 	Accepted int64
-	// Key is the idempotency key's hash, nil for none. Its time may be over.
+	// Key is the idempotency key's hash, nil for none. Its time may be over. An
+	// erased person's stays until it is.
 	Key *[32]byte
-	// KeyUsed is when Key was used.
+	// KeyUsed is when Key was used, and KeyForm its [signup.Key.Form].
 	KeyUsed int64
+	KeyForm [16]byte
 	// Fingerprint is that of the address; zero for an erased person, and for one
 	// that an older program stored.
 	Fingerprint address.Fingerprint

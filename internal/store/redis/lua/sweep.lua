@@ -141,13 +141,12 @@ function sweeps.keys()
     local key, at = use[2][2], use[2][4]
     local age = now - at
     if age >= 0 and age < life then break end
-    local used, of = string.match(call('GET', P .. 'key:' .. key) or '', '^(%d+) (.+)$')
+    local used, of = key_of(key)
     if used == at and age < 0 then
-      call('SET', P .. 'key:' .. key, int(now) .. ' ' .. of)
-      call('XADD', P .. 'uses', '*', 'key', key, 'at', int(now))
+      put_key(key, int(now), of)
     elseif used == at then
       call('DEL', P .. 'key:' .. key)
-      call('HDEL', P .. 'subject:' .. of, 'key')
+      leave_key(of)
     end
     call('XDEL', P .. 'uses', use[1])
     done = done + 1

@@ -33,10 +33,14 @@ CREATE TABLE signups_with_accounts (
 INSERT INTO signups_with_accounts (seq, id, first, last, email, status, accepted)
   SELECT seq, id, first, last, email, status, accepted FROM signups ORDER BY seq;
 
+-- A key outlives the names of its sign-up, and the person. So what came under it
+-- is known by an HMAC that nobody can make who has not the key. Keys of older
+-- programs have none: what comes under one of them is taken for a repeat.
 CREATE TABLE idempotency_with_accounts (
   signup  INTEGER PRIMARY KEY REFERENCES signups_with_accounts (seq),
   key     BLOB NOT NULL UNIQUE CHECK (length(key) = 32),
-  used_at INTEGER NOT NULL
+  used_at INTEGER NOT NULL,
+  form    BLOB CHECK (length(form) = 16)
 ) STRICT;
 
 INSERT INTO idempotency_with_accounts (signup, key, used_at)

@@ -6,10 +6,7 @@ for i = 3, #ARGV, 3 + #SIGN_UP do
   local s = put_fields(P .. 'subject:' .. id, SIGN_UP, i + 3)
   call('XADD', P .. 'signups', number .. '-0', 'id', id)
   call('HSET', P .. 'counts', 'signups', number)
-  if s.key then
-    call('SET', P .. 'key:' .. s.key, used .. ' ' .. id)
-    call('XADD', P .. 'uses', '*', 'key', s.key, 'at', used)
-  end
+  if s.key then put_key(s.key, used, id) end
   if s.fingerprint then
     call('ZADD', P .. 'of:' .. s.fingerprint, number, id)
     if s.status == 'confirmed' then call('SET', P .. 'account:' .. s.fingerprint, id) end

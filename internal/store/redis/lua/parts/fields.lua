@@ -1,7 +1,7 @@
 -- The fields of what a move brings, in the order in which it does. What is empty
 -- is not there.
 local SIGN_UP = { 'first', 'last', 'email', 'status', 'accepted', 'fingerprint', 'locale', 'muted', 'consent', 'origin',
-  'confirmed', 'used', 'by', 'tries', 'key' }
+  'confirmed', 'used', 'by', 'tries', 'form', 'key' }
 local REQUEST = { 'asked', 'fingerprint', 'budget', 'locale', 'muted', 'used', 'by', 'tries' }
 local SESSION = { 'account', 'kind', 'number', 'hash', 'before', 'rotated', 'opened', 'seen', 'idle', 'ends' }
 

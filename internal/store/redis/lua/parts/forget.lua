@@ -12,14 +12,15 @@ local function wipe(subject)
   end
 end
 
--- erase takes everything personal out of a sign-up, and calls off its mails.
+-- erase takes everything personal out of a sign-up, and calls off its mails. Its
+-- idempotency key stays for its time: that a repeat found nothing any more would
+-- tell of the erasure.
 local function erase(id)
   local subject = P .. 'subject:' .. id
-  local was = call('HMGET', subject, 'key', 'fingerprint')
-  if was[1] then call('DEL', P .. 'key:' .. was[1]) end
-  if was[2] then call('ZREM', P .. 'of:' .. was[2], id) end
+  local f = call('HGET', subject, 'fingerprint')
+  if f then call('ZREM', P .. 'of:' .. f, id) end
   call('HSET', subject, 'status', 'erased')
-  call('HDEL', subject, 'first', 'last', 'email', 'key', 'fingerprint', 'locale', 'muted', 'consent', 'origin',
+  call('HDEL', subject, 'first', 'last', 'email', 'fingerprint', 'locale', 'muted', 'consent', 'origin',
     'confirmed', 'used', 'by', 'tries')
   cancel(id, 'the person was erased')
   wipe(id)
