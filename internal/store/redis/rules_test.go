@@ -233,14 +233,41 @@ func TestAfterErasingNothingPersonalIsLeft(t *testing.T) {
 		}
 	}
 	ok(t, h.Erase(h.ctx, h.mail.Subject()))
+	h.without(words)
+	sound(t, h.Store, h.url)
+}
+
+// without wants words to be nowhere in the database.
+func (h *hand) without(words []string) {
+	h.t.Helper()
 	for _, word := range words {
-		for key, value := range dump(t, h.url) {
+		for key, value := range dump(h.t, h.url) {
 			if strings.Contains(value, word) {
-				t.Errorf("%q is still in %s: %s", word, key, value)
+				h.t.Errorf("%q is still in %s: %s", word, key, value)
 			}
 		}
 	}
-	sound(t, h.Store, h.url)
+}
+
+// Nor what they say later, however it ends.
+func TestWhatIsSaidAfterErasingIsNotKept(t *testing.T) {
+	for _, to := range []onboarding.State{onboarding.Sent, onboarding.Due, onboarding.Failed, onboarding.Unknown} {
+		h := startHand(t)
+		said := result(to)
+		said.Reply.Text = "the answer"
+		h.committing()
+		ok(t, h.Erase(h.ctx, h.mail.Subject()))
+		_, err := h.Record(h.ctx, h.claim, said)
+		ok(t, err)
+		h.without([]string{"the answer"})
+		if to == onboarding.Unknown { // a late reply
+			said.To = onboarding.Failed
+			_, err := h.Record(h.ctx, h.claim, said)
+			ok(t, err)
+			h.without([]string{"the answer"})
+		}
+		sound(t, h.Store, h.url)
+	}
 }
 
 // What a server threw away that was allowed to (maxmemory-policy) is gone. It

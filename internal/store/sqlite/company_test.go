@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,6 +150,37 @@ func TestPurgeTakesTheErasedOutOfTheLog(t *testing.T) {
 	purge()
 	if readable() {
 		t.Error("what was erased can still be read")
+	}
+}
+
+// What a mail server says of an erased person's mail is nowhere, however the
+// attempt ends, and whenever that is learnt.
+func TestWhatIsSaidAfterErasingIsNotKept(t *testing.T) {
+	s := mustOpen(t, Options{Path: filepath.Join(t.TempDir(), "s.db")})
+	ctx := context.Background()
+	for _, to := range []onboarding.State{onboarding.Sent, onboarding.Due, onboarding.Failed, onboarding.Unknown} {
+		id := signedUp(t, s, address.Fingerprint{3, to[0], to[1]})
+		claim := onboarding.Claim{Ref: onboarding.Ref{Mail: onboarding.NewMailID(id, onboarding.SignUp, 1), Gen: 1}, Holder: "me", Op: string(to)}
+		_, err := s.Claim(ctx, claim)
+		err = errors.Join(err, s.Committing(ctx, claim, onboarding.Rendered{Mint: 1}), s.Erase(ctx, id))
+		for _, end := range []onboarding.State{to, onboarding.Failed} { // of an unknown one, more is learnt
+			_, recorded := s.Record(ctx, claim, onboarding.Result{To: end, Reply: onboarding.Reply{Code: 451, Text: "ada@example.com is busy"}})
+			err = errors.Join(err, recorded)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", to, err)
+		}
+	}
+	err := s.db.Read(ctx, func(conn *sqlite.Conn) error {
+		kept, _, err := one(conn, "SELECT (SELECT count(*) FROM mails WHERE answer <> '') + (SELECT count(*) FROM attempts WHERE answer <> '')")
+		recorded, _, countErr := one(conn, "SELECT count(*) FROM mails WHERE code = 451")
+		if kept != 0 || recorded != 4 {
+			t.Errorf("of %d replies, %d texts are kept, want none of 4", recorded, kept)
+		}
+		return errors.Join(err, countErr)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

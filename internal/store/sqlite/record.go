@@ -20,6 +20,9 @@ func (s *Store) Record(ctx context.Context, c onboarding.Claim, r onboarding.Res
 		if m == nil || !m.heldBy(c) {
 			return onboarding.ErrRefused
 		}
+		if r.Reply.Text, err = t.mayKeep(m, r.Reply.Text); err != nil {
+			return err
+		}
 		switch m.state {
 		case onboarding.Sending:
 			err = t.recordUncommitted(m, r)
@@ -38,6 +41,20 @@ func (s *Store) Record(ctx context.Context, c onboarding.Claim, r onboarding.Res
 		return "", fmt.Errorf("record outcome: %w", gone(err))
 	}
 	return state, nil
+}
+
+// mayKeep is as much of a mail server's words as may be kept of a mail: none when
+// it was called off because its subject was erased, like those that were there
+// then.
+func (t *tx) mayKeep(m *mail, answer string) (string, error) {
+	if !m.calledOff {
+		return answer, nil
+	}
+	s, err := t.subjectOf(m.id)
+	if s == nil {
+		answer = ""
+	}
+	return answer, err
 }
 
 // gone marks the errors after which this process can write nothing more.

@@ -12,6 +12,7 @@ var eraseTests = []test{
 	{name: "ThePersonIsGone", run: erasePerson},
 	{name: "I5_EveryMailIsCalledOff", run: eraseCancels},
 	{name: "WhatServersSaidIsGoneToo", run: eraseAnswers},
+	{name: "WhatServersSayLaterIsNotKept", run: eraseLaterAnswers},
 	{name: "TheHolderFindsOutAtCheck", run: eraseCommitting},
 	{name: "NothingCanBeReplayedAfterwards", run: eraseForbidsReplay},
 	{name: "TheIdempotencyKeyStillKnowsItsSignUpForADay", run: eraseLeavesKey},
@@ -68,6 +69,29 @@ func eraseAnswers(w *world) {
 	equal(w, "what is left of the reply", dead[0].Reply, r.Reply)
 }
 
+// eraseLaterAnswers also calls a mail off for another reason: what is said of that
+// is kept.
+func eraseLaterAnswers(w *world) {
+	erased, cancelled := w.committing(w.accept()), w.committing(w.accept())
+	w.erase(erased.Claim.Mail)
+	_, err := w.Store.Cancel(w.ctx, cancelled.Claim.Mail.Subject(), "an operator wished it")
+	w.must(err)
+	r := to(onboarding.Unknown)
+	r.Reply = onboarding.Reply{Phase: "dot", Code: 451, Enhanced: "4.3.0", Text: "person1 is busy"}
+	w.record(erased.Claim, r)
+	w.record(cancelled.Claim, r)
+	dead, _, err := w.Store.DeadMails(w.ctx, "", 10)
+	w.must(err)
+	equal(w, "mails given up", len(dead), 2)
+	for _, d := range dead {
+		want := r.Reply
+		if d.ID == erased.Claim.Mail {
+			want.Text = ""
+		}
+		equal(w, "what is kept of the reply", d.Reply, want)
+	}
+}
+
 func eraseCommitting(w *world) {
 	w.heartbeat(me)
 	for _, state := range []onboarding.State{onboarding.Due, onboarding.Unknown} {
@@ -110,7 +134,10 @@ func eraseLeavesKey(w *world) {
 func eraseTwice(w *world) {
 	id := w.accept()
 	w.erase(id)
+	w.Advance(resendAfter)
+	w.resend(id.Subject(), true)
 	w.erase(id)
+	w.isIn(onboarding.NewMailID(id.Subject(), onboarding.SignUp, 2), onboarding.Due) // as it is nobody's, its claim ends it
 	w.wantErr(w.Store.Erase(w.ctx, w.acceptance().Person.ID), signup.ErrNotFound)
 	w.reopen()
 	_, err := w.Store.Person(w.ctx, id.Subject())

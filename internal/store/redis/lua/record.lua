@@ -8,6 +8,11 @@ local n = find(id)
 local m = n and load(n)
 if not m or not holds(m, holder, op) then return { 'refused' } end
 
+if m.off then -- perhaps because its subject was erased: nothing that servers said is kept of that
+  local s = call('HMGET', P .. 'subject:' .. string.match(id, '^[^.]+'), 'status', 'asked')
+  if (s[1] or 'erased') == 'erased' and not s[2] then r.answer = '' end
+end
+
 -- count_claim counts the attempt, and forgets the claims without an outcome: a
 -- drained one was not used, any other has an outcome now.
 local function count_claim(counts)
