@@ -104,13 +104,13 @@ type Mint struct {
 // Redeemer exchanges what mails carry.
 type Redeemer interface {
 	// Mint returns the latest mint of a mail that a link names. [ErrLinkDead] if
-	// the mail is not there or never reached its commit, if its subject is not
+	// the mail is not [Redeemable], is not there or never reached its commit, if its subject is not
 	// there or erased, or if it is a request to sign in without an account. It
 	// changes nothing and promises nothing: pages show it.
 	Mint(ctx context.Context, id onboarding.MailID) (Mint, error)
 	// Try counts one try of a code against a subject, a sign-up or a request to
 	// sign in, and returns once that is on disk, with the latest mints of all
-	// its mails. [ErrTries] when it had most tries before, [ErrNotFound] when it
+	// its [Redeemable] mails. [ErrTries] when it had most tries before, [ErrNotFound] when it
 	// is not there, or erased; nothing is counted then. When it was redeemed, or
 	// is a sign-up whose address has become the account of another one, the try
 	// is counted like any other and there are no mints: codes are for the
@@ -128,10 +128,21 @@ type Redeemer interface {
 	// Of any number of callers one succeeds. Under the same session id a repeat
 	// succeeds, too, and changes nothing. [ErrUsed] when the subject was
 	// redeemed before; [ErrLinkDead] when it is not there or erased, when the
-	// mail's latest mint is another or older than r.Within, when a request to
+	// mail is not [Redeemable], when its latest mint is another or older than r.Within, when a request to
 	// sign in has no account, or (r.ByCode) when the address has become the account
 	// of another sign-up.
 	Redeem(ctx context.Context, r Redemption) (Redeemed, error)
+}
+
+// Redeemable is what the mail of an id was owed to, and what for, if such a mail
+// carries what can be redeemed; [ErrLinkDead] if not: a welcome, or no mail's id.
+// Stores ask it of what others hand in.
+func Redeemable(id onboarding.MailID) (subject string, p onboarding.Purpose, err error) {
+	subject, p, _, err = id.Parse()
+	if err != nil || p != onboarding.SignUp && p != onboarding.SignIn {
+		return "", "", ErrLinkDead
+	}
+	return subject, p, nil
 }
 
 // Redemption is what Redeem exchanges.

@@ -12,8 +12,8 @@ import (
 	"bellhop/internal/signup"
 )
 
-// redeemable is what the first word of a step on a link or a code means.
-func redeemable(word string) error {
+// refusal is what the first word of a step on a link or a code means.
+func refusal(word string) error {
 	switch word {
 	case "ok":
 		return nil
@@ -39,8 +39,8 @@ func (s *Store) Mint(ctx context.Context, id onboarding.MailID) (signup.Mint, er
 }
 
 func (s *Store) mint(ctx context.Context, id onboarding.MailID) (m signup.Mint, err error) {
-	if _, _, _, err := id.Parse(); err != nil {
-		return m, signup.ErrLinkDead
+	if _, _, err := signup.Redeemable(id); err != nil {
+		return m, err
 	}
 	v, err := s.run(ctx, s.steps.mint, redisdb.Answered, string(id))
 	if err != nil {
@@ -76,17 +76,20 @@ func (s *Store) try(ctx context.Context, subject string, most int) (mints []sign
 		return nil, err
 	}
 	r := newReply(v)
-	if err := redeemable(r.text()); err != nil {
+	if err := refusal(r.text()); err != nil {
 		return nil, err
 	}
 	locale := r.text()
 	for r.more() {
 		m := r.list()
-		mints = append(mints, signup.Mint{
+		mint := signup.Mint{
 			Mail: onboarding.MailID(m.text()), Number: int(m.int()), Variant: onboarding.Variant(m.text()), Age: m.age(), Locale: locale,
-		})
+		}
 		if m.err != nil {
 			return nil, m.err
+		}
+		if _, _, err := signup.Redeemable(mint.Mail); err == nil {
+			mints = append(mints, mint)
 		}
 	}
 	return mints, r.err
@@ -106,9 +109,9 @@ func (s *Store) Redeem(ctx context.Context, r signup.Redemption) (signup.Redeeme
 }
 
 func (s *Store) redeem(ctx context.Context, r signup.Redemption) (signup.Redeemed, error) {
-	subject, _, _, err := r.Mail.Parse()
+	subject, purpose, err := signup.Redeemable(r.Mail)
 	if err != nil {
-		return signup.Redeemed{}, signup.ErrLinkDead
+		return signup.Redeemed{}, err
 	}
 	args := []any{string(r.Mail), r.Number, ms(r.Within), flag(r.ByCode), asHex(r.Fingerprint),
 		r.Session.ID, string(r.Session.Kind), hex.EncodeToString(r.Session.Hash[:]), ms(r.Session.Idle), ms(r.Session.Life)}
@@ -116,13 +119,14 @@ func (s *Store) redeem(ctx context.Context, r signup.Redemption) (signup.Redeeme
 	if err != nil {
 		return signup.Redeemed{}, err
 	}
+	args = append(args, flag(purpose == onboarding.SignIn))
 	crashpoint.Here(crashpoint.Redeeming)
 	v, err := s.run(ctx, s.steps.redeem, redisdb.Replicated, args...)
 	if err != nil {
 		return signup.Redeemed{}, err
 	}
 	answer := newReply(v)
-	if err := redeemable(answer.text()); err != nil {
+	if err := refusal(answer.text()); err != nil {
 		return signup.Redeemed{}, err
 	}
 	redeemed := signup.Redeemed{Confirmed: answer.bool()}

@@ -46,8 +46,12 @@ func (t *tx) mintOf(m *mail) signup.Mint {
 
 // redeemable loads the subject of a mail that carries a link.
 func (t *tx) redeemable(id onboarding.MailID) (*subject, error) {
-	s, err := t.subjectOf(id)
-	if err == nil && (s == nil || s.purpose != onboarding.SignUp && s.purpose != onboarding.SignIn) {
+	who, purpose, err := signup.Redeemable(id)
+	if err != nil {
+		return nil, err
+	}
+	s, err := t.subject(who, purpose)
+	if err == nil && s == nil {
 		err = signup.ErrLinkDead
 	}
 	return s, err

@@ -26,6 +26,7 @@ var redeemTests = []test{
 	{name: "DeadWithAnotherNumber", run: redeemOtherNumber},
 	{name: "B2_4_DeadWhenItsTimeIsOver", run: redeemLate},
 	{name: "DeadWhenErasedOrNotThere", run: redeemErased},
+	{name: "DeadOfAMailThatCarriesNothingToRedeem", run: redeemOfOtherMails},
 	{name: "DeadByCodeOnceTheAddressIsAnothers", run: redeemByCode},
 	{name: "ARefusedOneChangesNothing", run: redeemRefused},
 	{name: "C1_1_IsOnDiskWhenItReturns", run: redeemDurable},
@@ -293,6 +294,34 @@ func redeemErased(w *world) {
 		r.Mail = id
 		w.redeemFails(r, signup.ErrLinkDead)
 	}
+}
+
+// redeemOfOtherMails names mails that carry no link, and none at all, of an
+// account and of a request that were redeemed: also by whoever did that.
+func redeemOfOtherMails(w *world) {
+	who := w.someone()
+	r := w.redemption(w.mailed(who), who)
+	account := w.redeem(r).Account
+	w.Advance(resendAfter)
+	asked := w.redemption(w.sent(w.ask(who)), who)
+	w.redeem(asked)
+	welcome := onboarding.NewMailID(account.ID, onboarding.Welcome, 1)
+	h, err := w.Store.Claim(w.ctx, w.newClaim(onboarding.Ref{Mail: welcome, Gen: 1}, me))
+	w.must(err)
+	w.must(w.Store.Committing(w.ctx, h.Claim, rendered(h)))
+	w.record(h.Claim, to(onboarding.Sent))
+	for _, id := range []onboarding.MailID{
+		welcome, onboarding.NewMailID(account.ID, onboarding.SignIn, 1), onboarding.NewMailID(account.ID, "series", 1),
+		onboarding.NewMailID(asked.Mail.Subject(), onboarding.SignUp, 1), "no mail id", "",
+	} {
+		w.noMint(id)
+		for _, session := range []signup.NewSession{newSession(signup.Browser), r.Session, asked.Session} {
+			other := r
+			other.Mail, other.Session = id, session
+			w.redeemFails(other, signup.ErrLinkDead)
+		}
+	}
+	equal(w, "sessions", len(w.sessions(account.ID)), 2)
 }
 
 func redeemByCode(w *world) {

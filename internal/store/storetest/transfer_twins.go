@@ -251,9 +251,6 @@ func (w *world) attempt(c onboarding.Claim, r onboarding.Result) string {
 // redeem tries the latest link of a mail, or now and then the one before.
 func (t *twins) redeem() {
 	id, of := t.mail(t.sent)
-	if purposeOf(id) == onboarding.Welcome {
-		return // there is no link in it
-	}
 	kind := []signup.SessionKind{signup.Browser, signup.API, signup.API}[t.IntN(3)]
 	r := signup.Redemption{
 		Mail: id, Within: t.policy.ExpiryOf(purposeOf(id)), ByCode: t.one(5), Fingerprint: of.of.Fingerprint(secret),

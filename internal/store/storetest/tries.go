@@ -15,6 +15,7 @@ import (
 var tryTests = []test{
 	{name: "ReturnsTheLatestMintsOfAllMails", run: tryReturnsMints},
 	{name: "ReturnsNoneOfWhatWasNotCommitted", run: tryWithoutMints},
+	{name: "ReturnsNoneOfAMailThatCarriesNothingToRedeem", run: tryOtherMails},
 	{name: "CountsUpToTheMost", run: tryCounts},
 	{name: "OfAHundredCallersNoMoreThanTheMostMayTry", run: tryConcurrently},
 	{name: "IsCountedOnDiskWhenItReturns", run: tryDurable},
@@ -58,6 +59,19 @@ func tryReturnsMints(w *world) {
 		m.Locale = ""
 		equal(w, "the mint", m, want[m.Mail])
 	}
+}
+
+func tryOtherMails(w *world) {
+	a := w.acceptance()
+	a.Mails = append(a.Mails, owed(a.Person.ID, bulkPurpose, 1))
+	id := w.stored(a)
+	w.sent(id)
+	h, err := w.Store.Claim(w.ctx, w.newClaim(onboarding.Ref{Mail: a.Mails[1].ID, Gen: 1}, me))
+	w.must(err)
+	w.must(w.Store.Committing(w.ctx, h.Claim, rendered(h)))
+	mints := w.try(id.Subject(), 5)
+	equal(w, "mints", len(mints), 1)
+	equal(w, "the mint's mail", mints[0].Mail, id)
 }
 
 func tryWithoutMints(w *world) {

@@ -1,12 +1,13 @@
 local id, number, within, by_code, f = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1', ARGV[6]
 local opened, life = { id = ARGV[7], kind = ARGV[8], hash = ARGV[9], idle = ARGV[10] }, tonumber(ARGV[11])
 local welcome, lane, keeps = ARGV[12], ARGV[13], ARGV[14]
+local request = ARGV[15] == '1' -- the mail is owed to a request to sign in
 
 local who = string.match(id, '^[^.]+')
 local subject = P .. 'subject:' .. who
 local s = call('HMGET', subject, 'status', 'asked', 'fingerprint', 'used', 'by')
 local status, asked = s[1] or 'erased', s[2]
-if status == 'erased' and not asked then return { 'dead' } end
+if request and not asked or not request and status == 'erased' then return { 'dead' } end
 if s[4] then
   if s[5] ~= opened.id then return { 'used' } end
   local confirmed = status == 'confirmed' -- the same step again
