@@ -117,7 +117,7 @@ func TestT13_SeededMistakesWithAccountsAreCaught(t *testing.T) {
 		{
 			name: "an erased person's mails not called off",
 			seeds: []seed{{"internal/store/sqlite/registrar.go",
-				"signup = ?\", s.seq); err != nil {\n\t\treturn err\n\t}\n\treturn t.callOff(s.id, why)", "signup = ?\", s.seq); err != nil {\n\t\treturn err\n\t}\n\treturn nil"}},
+				"sqlEraseSignUp, s.seq); err != nil {\n\t\treturn err\n\t}\n\treturn t.callOff(s.id, why)", "sqlEraseSignUp, s.seq); err != nil {\n\t\treturn err\n\t}\n\treturn nil"}},
 			pkg: "bellhop/internal/store/sqlite", caught: "TestStore/Erase",
 		},
 		{
