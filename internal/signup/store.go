@@ -8,6 +8,13 @@ import (
 	"bellhop/internal/onboarding"
 )
 
+// MostPeople is how many sign-ups [Store.People] returns at most.
+const MostPeople = 100
+
+// SeenEvery is how old the mark of a session's last use may be before it is set
+// anew.
+const SeenEvery = time.Minute
+
 // Store keeps people. All methods may be called concurrently. Errors that are
 // not named here wrap [ErrUnavailable] when the store is down or full. What a
 // method returns from is on disk, unless it says otherwise. All times are the
@@ -24,8 +31,9 @@ type Store interface {
 	// Person returns a sign-up. [ErrNotFound] if it is not there, or erased.
 	Person(ctx context.Context, id string) (Person, error)
 	// People returns what is stored of an address: the account first, if there
-	// is one, then its other sign-ups in the order of acceptance, up to 100.
-	// Sign-ups that an older program stored without a fingerprint are missing.
+	// is one, then its other sign-ups in the order of acceptance, up to
+	// [MostPeople]. Sign-ups that an older program stored without a fingerprint
+	// are missing.
 	People(ctx context.Context, f address.Fingerprint) ([]Person, error)
 
 	// Progress tells how the latest mail of a sign-up is getting on.
@@ -201,8 +209,8 @@ type Session struct {
 	Number int
 	// Hash is the SHA-256 of its latest secret.
 	Hash [32]byte
-	// Opened is when it was opened, Seen when it was last used (exact to a
-	// minute), Ends when it ends at the latest.
+	// Opened is when it was opened, Seen when it was last used (exact to
+	// [SeenEvery]), Ends when it ends at the latest.
 	Opened, Seen, Ends time.Time
 }
 
@@ -223,8 +231,8 @@ type SessionStore interface {
 	// Session returns a session and its account. [ErrNotFound] if it is not
 	// there.
 	Session(ctx context.Context, id string) (Session, Person, error)
-	// Seen marks a session as used now, if it was last marked more than a
-	// minute ago. It does not wait for the disk.
+	// Seen marks a session as used now, if it was last marked more than
+	// [SeenEvery] ago. It does not wait for the disk.
 	Seen(ctx context.Context, id string) error
 	// Rotate makes number + 1 the session's secret and returns the session then. When number
 	// is the one before the session's, was replaced no longer ago than r.Grace, and has the hash

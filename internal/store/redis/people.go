@@ -13,9 +13,6 @@ import (
 	"bellhop/internal/signup"
 )
 
-// peopleMost is how many sign-ups People returns.
-const peopleMost = 100
-
 // Accept implements [signup.Store].
 func (s *Store) Accept(ctx context.Context, a signup.Acceptance) (signup.Accepted, error) {
 	accepted, err := s.accept(ctx, a)
@@ -100,7 +97,7 @@ func (s *Store) Person(ctx context.Context, id string) (signup.Person, error) {
 
 // People implements [signup.Store].
 func (s *Store) People(ctx context.Context, f address.Fingerprint) ([]signup.Person, error) {
-	v, err := s.run(ctx, s.steps.people, redisdb.Answered, asHex(f), peopleMost)
+	v, err := s.run(ctx, s.steps.people, redisdb.Answered, asHex(f), signup.MostPeople)
 	if err != nil {
 		return nil, fmt.Errorf("read the sign-ups of an address: %w", err)
 	}

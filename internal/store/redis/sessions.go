@@ -4,15 +4,10 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"time"
 
 	"bellhop/internal/redisdb"
 	"bellhop/internal/signup"
 )
-
-// seenEvery is how old the mark of a session's last use may be before it is
-// written anew.
-const seenEvery = time.Minute
 
 // Session implements [signup.SessionStore].
 func (s *Store) Session(ctx context.Context, id string) (signup.Session, signup.Person, error) {
@@ -61,7 +56,7 @@ func (r *reply) sessions() (found []signup.Session, err error) {
 // Seen implements [signup.SessionStore]. A session that is not there is no
 // error.
 func (s *Store) Seen(ctx context.Context, id string) error {
-	if _, err := s.run(ctx, s.steps.seen, redisdb.Answered, id, ms(seenEvery)); err != nil {
+	if _, err := s.run(ctx, s.steps.seen, redisdb.Answered, id, ms(signup.SeenEvery)); err != nil {
 		return fmt.Errorf("mark session: %w", err)
 	}
 	return nil

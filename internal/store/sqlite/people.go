@@ -120,9 +120,6 @@ func (s *Store) Person(ctx context.Context, id string) (signup.Person, error) {
 
 const sqlPersonThere = "id = ? AND status <> 'erased'"
 
-// mostPeople is how many People returns at most.
-const mostPeople = 100
-
 // People implements [signup.Store].
 func (s *Store) People(ctx context.Context, f address.Fingerprint) (found []signup.Person, err error) {
 	err = s.look(ctx, func(t *tx) error {
@@ -133,7 +130,7 @@ func (s *Store) People(ctx context.Context, f address.Fingerprint) (found []sign
 		if account != nil {
 			found = append(found, *account)
 		}
-		others, err := t.others(f, mostPeople-len(found))
+		others, err := t.others(f, signup.MostPeople-len(found))
 		found = append(found, others...)
 		return err
 	})

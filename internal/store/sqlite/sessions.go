@@ -61,22 +61,18 @@ func (s *Store) Session(ctx context.Context, id string) (found signup.Session, o
 	return found, of, nil
 }
 
-// seenExact is how exact the time is at which a session was last used: so often
-// it is written at most.
-const seenExact = 60_000 // ms
-
 // Seen implements [signup.SessionStore]. It rides, and nearly always it only
 // looks: the writer has better things to do than to find that a minute is not
 // over.
 func (s *Store) Seen(ctx context.Context, id string) error {
 	due := false
 	err := s.look(ctx, func(t *tx) (err error) {
-		due, err = query(t.conn, sqlSeenDue, nil, id, t.now-seenExact, t.now)
+		due, err = query(t.conn, sqlSeenDue, nil, id, t.now-ms(signup.SeenEvery), t.now)
 		return err
 	})
 	if err == nil && due {
 		err = s.ride(ctx, func(t *tx) error {
-			_, err := t.exec(sqlSeen, id, t.now-seenExact, t.now)
+			_, err := t.exec(sqlSeen, id, t.now-ms(signup.SeenEvery), t.now)
 			return err
 		})
 	}

@@ -204,7 +204,7 @@ func peopleInOrder(w *world) {
 }
 
 func peopleBounded(w *world) {
-	const most = 100
+	const most = signup.MostPeople
 	who := w.someone()
 	account := w.account(who)
 	var ids []string
