@@ -130,7 +130,10 @@ type Redeemer interface {
 	//   - a sign-up whose address is no account's becomes that account, and its
 	//     unfinished mails are cancelled, and r.Welcome is owed to it;
 	//   - a sign-up whose address is another's account opens a session of that
-	//     account, and its own names are discarded;
+	//     account, and its own names are discarded. Its other mails stay owed, as
+	//     do those that are asked for later: called off, they would count as handed
+	//     over while the mail server has everybody else's wait, and whoever filled
+	//     in the form, who may be a stranger, would see that it was redeemed;
 	//   - a request to sign in opens a session of the account of its
 	//     fingerprint.
 	// Of any number of callers one succeeds. Under the same session id a repeat

@@ -18,6 +18,7 @@ var redeemTests = []test{
 	{name: "OwesTheNewAccountItsWelcome", run: redeemWelcomes},
 	{name: "CancelsTheUnfinishedMailsOfTheNewAccount", run: redeemCancels},
 	{name: "B1_4_AnotherSignUpSignsInAndItsNamesAreDiscarded", run: redeemElsewhere},
+	{name: "I7_AnotherSignUpKeepsItsOtherMails", run: redeemElsewhereKeepsMails},
 	{name: "I7_ADiscardedSignUpIsStillTheOneOfItsKey", run: redeemElsewhereKeyed},
 	{name: "ARequestToSignInOpensASessionOfTheAccount", run: redeemSignIn},
 	{name: "ASignUpOfAnOlderProgramGetsItsFingerprint", run: redeemOlder},
@@ -156,6 +157,24 @@ func redeemElsewhere(w *world) {
 	equal(w, "the address", p.Address.Typed(), who.Typed())
 	equal(w, "mails accepted", w.books().Accepted, 3) // there is one welcome
 	sameIDs(w, "people", w.peopleOf(who), []string{account.ID, other})
+}
+
+// redeemElsewhereKeepsMails has the mail server refuse the second mail of a
+// sign-up for now: its status must not tell when the first is redeemed.
+func redeemElsewhereKeepsMails(w *world) {
+	who := w.someone()
+	w.account(who)
+	w.Advance(resendAfter)
+	first := w.mailed(who)
+	subject := first.Claim.Mail.Subject()
+	w.Advance(resendAfter)
+	w.resend(subject, true)
+	second := onboarding.NewMailID(subject, onboarding.SignUp, 2)
+	w.record(w.claim(second).Claim, to(onboarding.Due))
+	before := w.progress(subject)
+	w.redeem(w.redemption(first, who))
+	equal(w, "progress", w.progress(subject), before)
+	w.sent(second)
 }
 
 func redeemElsewhereKeyed(w *world) {
