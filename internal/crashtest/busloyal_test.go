@@ -147,7 +147,11 @@ func (l *loyal) settleHeld(ctx context.Context) {
 	defer r.Close(ctx)
 	for _, m := range held {
 		// Only the token: what came by a link of old would be settled on that.
-		err := l.complete(ctx, r, &azservicebus.ReceivedMessage{LockToken: m.LockToken, MessageID: m.MessageID, SequenceNumber: m.SequenceNumber})
+		bare := &azservicebus.ReceivedMessage{LockToken: m.LockToken, MessageID: m.MessageID, SequenceNumber: m.SequenceNumber}
+		err := l.complete(ctx, r, bare)
+		for err != nil && !isCode(err, azservicebus.CodeLockLost) && pause(ctx, 50*time.Millisecond) {
+			err = l.complete(ctx, r, bare) // nobody has answered
+		}
 		if err == nil {
 			l.mu.Lock()
 			l.faults = append(l.faults, fmt.Sprintf("%s was completed by a lock that had ended with its process", m.MessageID))

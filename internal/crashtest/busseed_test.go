@@ -43,8 +43,8 @@ func TestT13_SeededMistakesInTheBusAreCaught(t *testing.T) {
 	t.Parallel()
 	for _, m := range busMistakes() {
 		t.Run(m.name, func(t *testing.T) {
+			binary := mistaken(t, "build", m.seeds, program)
 			t.Parallel()
-			binary := buildWith(t, "-overlay", overlay(t, m.seeds...))
 			faults := m.check(t, binary)
 			if len(faults) == 0 {
 				t.Fatal("the mistake was not noticed")

@@ -2,10 +2,8 @@ package crashtest
 
 import (
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"net/http"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -202,9 +200,8 @@ func (t *town) judgeLeavers(e *evidence) {
 // gone asks as an operator for somebody who was erased.
 func (t *town) gone(to string) {
 	t.rig.t.Helper()
-	out, err := exec.Command(t.rig.binary, append([]string{"export", to}, t.rig.store...)...).CombinedOutput()
-	var failed *exec.ExitError
-	if !errors.As(err, &failed) || !strings.Contains(string(out), "nothing is stored") {
+	out, err := t.rig.asked("export", to)
+	if err == nil || !strings.Contains(err.Error(), "nothing is stored") {
 		t.rig.fault("export of %s, who was erased: %v\n%s", to, err, out)
 	}
 }

@@ -26,13 +26,22 @@ func (p *process) load(ctx context.Context, clients int) {
 				if town := p.rig.town; town != nil && v.rng.IntN(2) == 0 && town.errand(v) {
 					continue
 				}
-				if p.signUp(v) != nil {
+				if p.crowded() {
+					pause(ctx, crowdPause)
+				} else if p.signUp(v) != nil {
 					return
 				}
 			}
 		})
 	}
 	all.Wait()
+}
+
+// crowded tells whether too many wait for their mail to let more come in: on a
+// slow machine whoever goes on from there would wait behind all of them.
+func (p *process) crowded() bool {
+	waiting := p.signedUp.Load() - int64(p.rig.sink.Count()-p.sentSoFar)
+	return p.rig.ahead > 0 && waiting > p.rig.ahead
 }
 
 // signUp signs one new person up. Only a 202 is a promise.
@@ -52,6 +61,7 @@ func (p *process) signUp(v *visit) error {
 	}
 	id, err := signUpID(resp.Body)
 	if err == nil {
+		p.signedUp.Add(1)
 		p.rig.promise(id, to)
 		p.rig.town.settle(id, to, v.rng)
 	}

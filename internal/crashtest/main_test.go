@@ -12,7 +12,7 @@ import (
 
 // atOnce is how many tests run side by side when nothing else is said: they
 // wait for most of their time, for the dead to be found out and locks to end.
-const atOnce = "8"
+const atOnce = "12"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// program is the package that is built.
+const program = "bellhop/cmd/bellhop"
+
 // The program, built when it is first asked for: as it is shipped, and so that
 // it can be told where to die. shelf is where they are until the tests end.
 var (
@@ -45,15 +48,18 @@ func compile(name string, args ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return goBuild(filepath.Join(dir, name), args...)
+	binary := filepath.Join(dir, name)
+	return binary, compiler("build", append(args, "-o", binary, program)...)
 }
 
-func goBuild(binary string, args ...string) (string, error) {
-	cmd := exec.Command("go", append(append([]string{"build"}, args...), "-o", binary, "bellhop/cmd/bellhop")...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
+// compiler runs go build, or go test -c. Nobody looks at what it makes with a
+// debugger, and to link for one takes as long as all the rest.
+func compiler(what string, args ...string) error {
+	out, err := exec.Command("go", append([]string{what, "-ldflags=-s -w"}, args...)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go %s: %w\n%s", what, err, out)
 	}
-	return binary, nil
+	return nil
 }
 
 // built returns one of the programs above.
@@ -66,11 +72,17 @@ func built(t *testing.T, program func() (string, error)) string {
 	return binary
 }
 
-// buildWith builds a program of the test's own.
-func buildWith(t *testing.T, args ...string) string {
+// compiling is full while so many mistakes are compiled that the rest of the
+// machine is needed for those that are judged meanwhile.
+var compiling = make(chan struct{}, 2)
+
+// mistaken compiles something with mistakes in it.
+func mistaken(t *testing.T, what string, seeds []seed, args ...string) (binary string) {
 	t.Helper()
-	binary, err := goBuild(filepath.Join(t.TempDir(), "bellhop"), args...)
-	if err != nil {
+	compiling <- struct{}{}
+	defer func() { <-compiling }()
+	binary = filepath.Join(t.TempDir(), "mistaken")
+	if err := compiler(what, append([]string{"-overlay", overlay(t, seeds...), "-o", binary}, args...)...); err != nil {
 		t.Fatal(err)
 	}
 	return binary

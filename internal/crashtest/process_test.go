@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,9 @@ type process struct {
 	url    string // where people sign up, or where only its operator asks
 	output transcript
 	gone   chan struct{} // closed when it has ended
+
+	signedUp  atomic.Int64 // people, who were answered
+	sentSoFar int          // mails, when it was started
 }
 
 // transcript is what a process has written so far.
@@ -70,7 +74,7 @@ const (
 // launch is start for other goroutines than the test's, and for some of the
 // roles.
 func (r *rig) launch(env []string, roles string) (*process, error) {
-	p := &process{rig: r, gone: make(chan struct{})}
+	p := &process{rig: r, gone: make(chan struct{}), sentSoFar: r.sink.Count()}
 	command := slices.Concat(r.wrap, []string{r.binary, "serve", "--roles", roles}, r.store, []string{
 		"--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--public-url", "http://bellhop.test", "--smtp", r.sink.URL(),
 		"--unknown-pause", "50ms", "--mail-retry", "50ms", "--drain-timeout", "30s",

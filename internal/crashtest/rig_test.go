@@ -1,6 +1,7 @@
 package crashtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type rig struct {
 	journal string
 	wrap    []string // what the program is run under, such as strace
 	budget  string   // of each address, for sign-ups
+	ahead   int64    // how many of those who sign up at a process may wait for their mail; 0 for any number
 
 	town   *town // nil if people do nothing but sign up
 	people atomic.Int64
@@ -74,7 +76,7 @@ func rigOf(t *testing.T, binary string, store ...string) *rig {
 		t: t, binary: binary, store: store, looks: time.Second, journal: filepath.Join(t.TempDir(), "mails"),
 		acked: make(map[string]string), more: make(map[string]int), budget: wideBudget,
 	}
-	r.sink = smtptest.Start(t, smtptest.Options{LogPath: r.journal, Forget: true})
+	r.sink = smtptest.Start(t, smtptest.Options{LogPath: r.journal, NoSync: true, Forget: true})
 	return r
 }
 
@@ -101,7 +103,7 @@ func (r *rig) again(to string) {
 // verify runs "bellhop verify --json" beside whatever runs.
 func (r *rig) verify() onboarding.Report {
 	r.t.Helper()
-	report, err := r.audit()
+	report, err := reportIn(r.asked("verify", "--json"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -109,16 +111,42 @@ func (r *rig) verify() onboarding.Report {
 }
 
 // audit is verify for when the store may be away.
-func (r *rig) audit() (report onboarding.Report, err error) {
-	out, err := exec.Command(r.binary, append([]string{"verify", "--json"}, r.store...)...).Output()
-	if json.Unmarshal(out, &report) != nil {
-		var failed *exec.ExitError
-		if errors.As(err, &failed) {
-			out = failed.Stderr
-		}
-		return report, fmt.Errorf("verify: %w\n%s", err, out)
+func (r *rig) audit() (onboarding.Report, error) { return reportIn(r.ask("verify", "--json")) }
+
+// reportIn reads what verify has written, whose exit code says the same.
+func reportIn(out []byte, err error) (report onboarding.Report, _ error) {
+	if unread := json.Unmarshal(out, &report); unread != nil {
+		return report, errors.Join(err, unread)
 	}
 	return report, nil
+}
+
+// errAway means that the store did not answer in time.
+var errAway = errors.New("the store is away")
+
+// ask runs a command of the program on the rig's store.
+func (r *rig) ask(args ...string) ([]byte, error) {
+	out, err := exec.Command(r.binary, append(args, r.store...)...).Output()
+	var failed *exec.ExitError
+	if !errors.As(err, &failed) {
+		return out, err
+	}
+	err = fmt.Errorf("%s: %w\n%s", args[0], err, failed.Stderr)
+	if bytes.Contains(failed.Stderr, []byte("is not available")) {
+		err = errors.Join(errAway, err)
+	}
+	return out, err
+}
+
+// asked asks again for as long as the store is away, as on a busy machine it may
+// be for a moment.
+func (r *rig) asked(args ...string) (out []byte, err error) {
+	r.t.Helper()
+	r.awaitEvery(time.Second, "the store to answer", func() bool {
+		out, err = r.ask(args...)
+		return !errors.Is(err, errAway)
+	}, func() any { return err })
+	return out, err
 }
 
 // settle runs the program until every mail is in a finished state.
@@ -188,7 +216,7 @@ func (r *rig) open(report onboarding.Report) (n int64) {
 // held are the unknown mails that "bellhop dead list" lists.
 func (r *rig) held() map[onboarding.MailID]bool {
 	r.t.Helper()
-	out, err := exec.Command(r.binary, append([]string{"dead", "list", "--json"}, r.store...)...).Output()
+	out, err := r.asked("dead", "list", "--json")
 	var list []struct {
 		ID    onboarding.MailID
 		State onboarding.State

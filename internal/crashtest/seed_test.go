@@ -68,7 +68,10 @@ type mistake struct {
 func (m mistake) isCaught(t *testing.T) {
 	t.Helper()
 	pattern := "^" + strings.ReplaceAll(m.caught, "/", "$/^") + "$"
-	cmd := exec.Command("go", "test", "-count=1", "-timeout", "5m", "-overlay", overlay(t, m.seeds...), "-run", pattern, m.pkg)
+	binary := mistaken(t, "test", m.seeds, "-c", "-vet=off", m.pkg)
+	t.Parallel() // not before: whoever waits to compile takes nobody's place
+	cmd := exec.Command(binary, "-test.timeout", "10m", "-test.run", pattern)
+	cmd.Dir = filepath.Join("../..", strings.TrimPrefix(m.pkg, "bellhop/"))
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "--- FAIL: "+m.caught) {
 		t.Errorf("%s did not catch it (%v):\n%s", m.caught, err, out)
@@ -93,12 +96,12 @@ func TestT13_SeededMistakesAreCaught(t *testing.T) {
 		{
 			name:  "no compare-and-set",
 			seeds: []seed{{"internal/store/sqlite/claims.go", "if m == nil || m.gen != c.Gen {", "if m == nil {"}},
-			pkg:   "bellhop/internal/store/sqlite", caught: "TestStore",
+			pkg:   "bellhop/internal/store/sqlite", caught: "TestStore/Claim",
 		},
 		{
 			name:  "a dead process's committing taken for due",
 			seeds: []seed{{"internal/store/sqlite/presence.go", "if m.state == onboarding.Sending {", "if m.state != onboarding.Due {"}},
-			pkg:   "bellhop/internal/store/sqlite", caught: "TestStore",
+			pkg:   "bellhop/internal/store/sqlite", caught: "TestStore/Sweep",
 		},
 		{
 			name:  "QUIT after a partial DATA",
@@ -170,7 +173,9 @@ func TestT13_SeededMistakesAreNoticedInCrashes(t *testing.T) {
 		},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			r := newRig(t, buildWith(t, "-tags", "crashpoints", "-overlay", overlay(t, m.seeds...)))
+			binary := mistaken(t, "build", m.seeds, "-tags", "crashpoints", program)
+			t.Parallel()
+			r := newRig(t, binary)
 			r.faults = new([]string)
 			m.try(r)
 			if !slices.ContainsFunc(*r.faults, func(fault string) bool { return strings.Contains(fault, m.says) }) {

@@ -35,8 +35,8 @@ func TestT13_SyncCheckNoticesMistakes(t *testing.T) {
 		},
 		"answer before commit": {
 			"internal/store/sqlite/people.go",
-			"err = s.commit(ctx, func(t *tx) error {\n\t\tvar err error\n\t\tstored, repeated",
-			"err = s.ride(ctx, func(t *tx) error {\n\t\tvar err error\n\t\tstored, repeated",
+			"err = s.commit(ctx, func(t *tx) error {\n\t\taccepted, err = t.accept(a)",
+			"err = s.ride(ctx, func(t *tx) error {\n\t\taccepted, err = t.accept(a)",
 		},
 		"redeem answered before commit": {
 			"internal/store/sqlite/redeem.go",
@@ -45,7 +45,8 @@ func TestT13_SyncCheckNoticesMistakes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			binary := buildWith(t, "-overlay", overlay(t, mistake))
+			binary := mistaken(t, "build", []seed{mistake}, program)
+			t.Parallel()
 			if found := checkSynced(t, binary); found == "" {
 				t.Error("the mistake passed the check")
 			}
