@@ -29,7 +29,7 @@ func TestACutAtAnyByteNeitherLosesNorDoublesAnything(t *testing.T) {
 		most, step int // bytes: a sign-up and its mail take more
 	}{
 		{redistest.ToServer, 900, rounds(11, 41)},
-		{redistest.ToClient, 270, rounds(3, 17)},
+		{redistest.ToClient, 225, rounds(3, 17)},
 	} {
 		for n := 0; n < way.most; n += way.step {
 			proxy.Abrupt(n%2 == 1)
