@@ -22,8 +22,8 @@ const (
 const aheadMost = 200
 
 // At each of the points of accounts, which take more to come to; and how many
-// people do more than sign up, where Bellhop is one process and where it is
-// many.
+// people do more than sign up: where Bellhop is killed at random moments, and
+// where it is many processes or goes on until somebody has come to a point.
 const (
 	killsAtPointOfAccounts = 3
 	citizens               = 400
@@ -119,7 +119,7 @@ func TestA6_2_KilledAtEveryPointOfAccounts(t *testing.T) {
 	binary := built(t, mortal)
 	for _, point := range crashpoint.AccountPoints() {
 		t.Run(string(point), func(t *testing.T) {
-			r := newRig(t, binary).withTown(citizens)
+			r := newRig(t, binary).withTown(citizensOfMany)
 			r.killAt(point, killsAtPointOfAccounts)
 			r.judge(r.finish())
 		})
@@ -132,7 +132,7 @@ func TestA6_2_KilledAtEveryPointOfAccountsOnRedis(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	t.Parallel()
-	r := newRedisRig(t, built(t, mortal), durable(t).URL(0)).withTown(citizens)
+	r := newRedisRig(t, built(t, mortal), durable(t).URL(0)).withTown(citizensOfMany)
 	for _, point := range crashpoint.AccountPoints() {
 		r.killAt(point, killsAtPointOfAccounts)
 	}

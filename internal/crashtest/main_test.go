@@ -12,7 +12,7 @@ import (
 
 // atOnce is how many tests run side by side when nothing else is said: they
 // wait for most of their time, for the dead to be found out and locks to end.
-const atOnce = "12"
+const atOnce = "10"
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -2,6 +2,7 @@ package crashtest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -72,8 +73,18 @@ const (
 )
 
 // launch is start for other goroutines than the test's, and for some of the
-// roles.
+// roles. It tries again while the store is away, as on a busy machine it may be
+// for a moment: a process that has never been ready ends then.
 func (r *rig) launch(env []string, roles string) (*process, error) {
+	for deadline := time.Now().Add(patience); ; {
+		p, err := r.launchOnce(env, roles)
+		if !errors.Is(err, errAway) || time.Now().After(deadline) {
+			return p, err
+		}
+	}
+}
+
+func (r *rig) launchOnce(env []string, roles string) (*process, error) {
 	p := &process{rig: r, gone: make(chan struct{}), sentSoFar: r.sink.Count()}
 	command := slices.Concat(r.wrap, []string{r.binary, "serve", "--roles", roles}, r.store, []string{
 		"--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--public-url", "http://bellhop.test", "--smtp", r.sink.URL(),
@@ -105,6 +116,9 @@ var (
 	forOperator = regexp.MustCompile(`Metrics +(http://\S+)/metrics\n`)
 )
 
+// noStore is what a process says that ends because the store does not answer.
+var noStore = regexp.MustCompile(`(?m)^bellhop: .* is not available`)
+
 // reached waits until the process is ready. It returns nil if it has died.
 func (p *process) reached() (*process, error) {
 	deadline := time.After(patience)
@@ -113,6 +127,9 @@ func (p *process) reached() (*process, error) {
 	for !p.greeted() || !p.ready() {
 		select {
 		case <-p.gone:
+			if said := p.output.tail(); noStore.MatchString(said) {
+				return nil, fmt.Errorf("%w: %s", errAway, said)
+			}
 			return nil, nil
 		case <-tick.C:
 		case <-deadline:

@@ -60,7 +60,7 @@ func newRig(t *testing.T, binary string) *rig {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
 	r := rigOf(t, binary, "--data-dir", dir)
-	r.dir, r.looks = dir, 100*time.Millisecond
+	r.dir, r.looks = dir, 250*time.Millisecond
 	return r
 }
 
