@@ -2,8 +2,10 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/cookiejar"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -26,8 +28,28 @@ const patience = 60 * time.Second
 // waits for races of goroutines that are left.
 const dontLinger = "atexit_sleep_ms=0"
 
+// atOnce is how many scripts run side by side when nothing else is said: they
+// wait for most of their time, for processes to be ready and locks to end.
+const atOnce = "6"
+
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bellhop": main, "sbclient": sbclient})
+	testscript.Main(tests{m}, map[string]func(){"bellhop": main, "sbclient": sbclient})
+}
+
+// tests are those of this package, when the binary is not called as a program.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		if err := flag.Set("test.parallel", atOnce); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+	}
+	return m.M.Run()
 }
 
 // TestScripts drives the real program, as a process of its own, by the scripts
