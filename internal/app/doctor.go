@@ -108,7 +108,17 @@ func ask(ctx context.Context, client *redisdb.Client, wait int, allowEviction bo
 	if err != nil {
 		return nil, err
 	}
-	return redisdb.Diagnose(facts, wait, allowEviction), nil
+	found := redisdb.Diagnose(facts, wait, allowEviction)
+	if facts.AOF {
+		found = append(found, mendFirst())
+	}
+	return found, nil
+}
+
+// mendFirst says what is to be done before a Redis with an append-only file is
+// started again after a crash: 7.0.15 does not see to it well by itself.
+func mendFirst() redisdb.Finding {
+	return redisdb.Finding{Level: redisdb.OK, Text: "After a kill or a power cut run redis-check-aof --fix on the append-only file before the server starts again: by itself Redis repairs by halves what was cut off in the midst of a script, and can lose what it writes after that."}
 }
 
 // refused is what matters of a Redis that carries messages only: whether it
