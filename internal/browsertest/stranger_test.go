@@ -258,7 +258,7 @@ func TestOtherSites(t *testing.T) {
 // there: no Sec-Fetch-Site.
 func TestPlainName(t *testing.T) {
 	t.Parallel()
-	d := open(t, "--public-url", "http://bellhop.test")
+	d := open(t, "--public-url", "http://bellhop.test", "--smtp", "mailbox", "--mailbox-public")
 	_, port, _ := strings.Cut(strings.TrimPrefix(d.listen, "http://"), ":")
 	d.url = "http://bellhop.test:" + port
 	v := d.visitor(t)

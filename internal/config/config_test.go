@@ -81,19 +81,23 @@ func TestServeSources(t *testing.T) {
 		"trusted-proxy": "10.0.0.0/8, 127.0.0.1,::1", "cors-origin": "https://b.example,http://localhost:3000",
 	}
 	shared := []string{"BELLHOP_STORE=rediss://h", "BELLHOP_QUEUE=redis"} // where everything can be set
-	byDefault := *serve(t, shared)
 	for name, value := range values {
 		t.Run(name, func(t *testing.T) {
 			variable := "BELLHOP_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-			byFlag := serve(t, append(shared[:2:2], variable+"=ignored"), "--"+name, value)
-			byVariable := serve(t, append(shared[:2:2], variable+"="+value))
+			var more []string
+			if name == "public-url" || name == "trusted-proxy" { // they open the dev mailbox
+				more = []string{"--smtp", "mailbox"}
+			}
+			byDefault := *serve(t, shared, more...)
+			byFlag := serve(t, append(shared[:2:2], variable+"=ignored"), append(more, "--"+name, value)...)
+			byVariable := serve(t, append(shared[:2:2], variable+"="+value), more...)
 			if !reflect.DeepEqual(byFlag, byVariable) {
 				t.Errorf("flag and variable differ:\n%+v\n%+v", byFlag, byVariable)
 			}
 			if reflect.DeepEqual(*byFlag, byDefault) {
 				t.Error("setting it changed nothing")
 			}
-			if empty := serve(t, append([]string{variable + "="}, shared...)); !reflect.DeepEqual(*empty, byDefault) {
+			if empty := serve(t, append([]string{variable + "="}, shared...), more...); !reflect.DeepEqual(*empty, byDefault) {
 				t.Error("an empty variable does not count as not set")
 			}
 		})
@@ -128,7 +132,7 @@ func TestBaseURL(t *testing.T) {
 	if got := s.BaseURL(nil); got != "" {
 		t.Errorf("BaseURL = %q without a bound address, want none", got)
 	}
-	s = serve(t, nil, "--public-url", "https://a.example/")
+	s = serve(t, nil, "--public-url", "https://a.example/", "--smtp", "mailbox")
 	if got := s.BaseURL(bound); got != "https://a.example" {
 		t.Errorf("BaseURL = %q, want no slash at the end", got)
 	}
@@ -144,6 +148,13 @@ func TestMailboxPage(t *testing.T) {
 		{[]string{"--listen", "[::1]:80"}, true},
 		{[]string{"--listen", ":80", "--smtp", "mailbox"}, false},
 		{[]string{"--listen", ":80", "--smtp", "mailbox", "--mailbox-public"}, true},
+		{[]string{"--public-url", "http://localhost:80"}, true},
+		{[]string{"--public-url", "http://127.0.0.1:80"}, true},
+		{[]string{"--public-url", "https://a.example", "--smtp", "mailbox"}, false},
+		{[]string{"--public-url", "https://a.example", "--smtp", "mailbox", "--mailbox-public"}, true},
+		{[]string{"--public-url", "https://a.example", "--trusted-proxy", "127.0.0.1", "--smtp", "mailbox"}, false},
+		{[]string{"--trusted-proxy", "127.0.0.1", "--smtp", "mailbox"}, false},
+		{[]string{"--trusted-proxy", "127.0.0.1", "--smtp", "mailbox", "--mailbox-public"}, true},
 		{[]string{"--smtp", "smtp://localhost"}, false},
 		{[]string{"--store", "redis://h", "--queue", "redis", "--roles", "web,sender"}, true},
 		{[]string{"--store", "redis://h", "--queue", "redis", "--roles", "web,relay"}, false},
@@ -222,8 +233,8 @@ func TestWarnings(t *testing.T) {
 		{"links, remote", nil, []string{"--smtp", "smtp://mail.example"}, "set --public-url"},
 		{"sessions of one process", nil, []string{"--store", "redis://h", "--queue", "redis", "--roles", "web"}, "sessions are made for http://localhost:6969"},
 		{"http", nil, []string{"--public-url", "http://a.example", "--listen", "10.0.0.1:80", "--smtp", "mailbox"}, "whoever is on the way can read links and cookies"},
-		{"proxy not named", nil, []string{"--public-url", "https://a.example"}, "shares one --limit-ip"},
-		{"everybody is a proxy", nil, []string{"--public-url", "https://a.example", "--trusted-proxy", "0.0.0.0/0"}, "--trusted-proxy 0.0.0.0/0 is everybody"},
+		{"proxy not named", nil, []string{"--smtp", "mailbox", "--public-url", "https://a.example"}, "shares one --limit-ip"},
+		{"everybody is a proxy", nil, []string{"--smtp", "mailbox", "--public-url", "https://a.example", "--trusted-proxy", "0.0.0.0/0"}, "--trusted-proxy 0.0.0.0/0 is everybody"},
 		{"http origin", nil, []string{"--cors-origin", "http://a.example"}, "--cors-origin http://a.example is http"},
 		{"one visitor for all", nil, []string{"--limit-total", "30/10m"}, "a single visitor can then keep everybody else out"},
 		{"links, any port", nil, []string{"--listen", ":0", "--smtp", "mailbox"}, "http://localhost:…"},
@@ -237,7 +248,7 @@ func TestWarnings(t *testing.T) {
 	}
 	quiet := []string{"BELLHOP_LISTEN=127.0.0.1:1", "PATH=x", "BELLHOP_SMTP_FILE="}
 	for _, args := range []string{
-		"--public-url https://a.example --trusted-proxy 127.0.0.1", "--public-url https://a.example --limit-ip off", "--public-url http://localhost:80",
+		"--smtp mailbox --public-url https://a.example --trusted-proxy 127.0.0.1", "--smtp mailbox --public-url https://a.example --limit-ip off", "--public-url http://localhost:80",
 		"--limit-total off", "--limit-ip 30/1s", "--limit-ip 2000/1h", "--limit-total 31/10m",
 		"--public-url http://127.0.0.1:80 --listen 127.0.0.1:81 --cors-origin http://localhost:3000",
 	} {
@@ -372,7 +383,7 @@ func TestQueueLocation(t *testing.T) {
 // TestLists is how flags that hold several values are read.
 func TestLists(t *testing.T) {
 	want := config.Networks{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("::1/128")}
-	s := serve(t, []string{"BELLHOP_TRUSTED_PROXY=1.2.3.4"}, "--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::ffff:192.0.2.1, ::1,10.0.0.0/8")
+	s := serve(t, []string{"BELLHOP_TRUSTED_PROXY=1.2.3.4"}, "--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::ffff:192.0.2.1, ::1,10.0.0.0/8", "--smtp", "mailbox")
 	if !slices.Equal(s.TrustedProxy, want) {
 		t.Errorf("trusted %v, want %v", s.TrustedProxy, want)
 	}

@@ -28,7 +28,7 @@ type Serve struct {
 	MailRetention time.Duration `name:"mail-retention" var:"BELLHOP_MAIL_RETENTION" default:"720h" placeholder:"TIME" group:"data" help:"How long the store's Redis keeps what became of a finished mail. After that only its number is left, so that it still counts. 0 keeps all of it for ever, as the embedded store does."`
 
 	SMTP            SMTPURL `name:"smtp" var:"BELLHOP_SMTP" secret:"" placeholder:"URL" group:"server" help:"Where mails go. mailbox keeps them for you to read at /mailbox, in a process with the roles web and sender. smtp://user:password@host:587 sends them, and insists on STARTTLS unless the host is this machine (?tls=starttls insists there, too) or the URL ends in ?tls=none. smtps://host:465 is TLS from the start." fallback:"mailbox"`
-	MailboxPublic   bool    `name:"mailbox-public" var:"BELLHOP_MAILBOX_PUBLIC" group:"server" help:"Show /mailbox even when --listen is open to other machines. Whoever can connect can then read every mail."`
+	MailboxPublic   bool    `name:"mailbox-public" var:"BELLHOP_MAILBOX_PUBLIC" group:"server" help:"Show /mailbox even when Bellhop is open to other machines: by --listen, or by a proxy that --public-url or --trusted-proxy speaks of. Whoever can connect can then read every mail, and use its link."`
 	SMTPConnections int     `name:"smtp-connections" var:"BELLHOP_SMTP_CONNECTIONS" default:"16" placeholder:"N" group:"server" help:"How many connections to the mail server are kept and used at once (1 to 1000)."`
 	SMTPRate        Rate    `name:"smtp-rate" var:"BELLHOP_SMTP_RATE" default:"unlimited" placeholder:"N" group:"server" help:"The most mails to hand over in a second, for servers that set a limit. 0.5 is one every two seconds."`
 	SMTPHello       string  `name:"smtp-hello" var:"BELLHOP_SMTP_HELLO" placeholder:"NAME" group:"server" help:"The name this machine gives itself to the mail server (EHLO)." fallback:"the name of the host"`
@@ -51,11 +51,26 @@ type Serve struct {
 // Loopback tells whether only this machine can connect to --listen.
 func (s *Serve) Loopback() bool { return onLoopback(s.Listen) }
 
+// opening is the setting that tells that other machines reach the pages, and ""
+// if none does. A proxy on this machine opens even an address that only this
+// machine can connect to, and a public name is there to be reached.
+func (s *Serve) opening() string {
+	switch u, err := url.Parse(s.PublicURL); {
+	case !s.Loopback():
+		return "--listen " + s.Listen
+	case err == nil && u.Hostname() != "" && !loopback(u.Hostname()):
+		return "--public-url " + u.Redacted()
+	case len(s.TrustedProxy) > 0:
+		return "--trusted-proxy " + s.TrustedProxy[0].String()
+	}
+	return ""
+}
+
 // MailboxPage tells whether /mailbox is there: only with the dev mailbox, in a
-// process that both sends and answers people, and beyond this machine only when
-// that was asked for.
+// process that both sends and answers people, and where other machines reach it
+// only when that was asked for.
 func (s *Serve) MailboxPage() bool {
-	return s.SMTP.Mailbox() && s.Roles.Has(Web) && s.Roles.Has(Sender) && (s.Loopback() || s.MailboxPublic)
+	return s.SMTP.Mailbox() && s.Roles.Has(Web) && s.Roles.Has(Sender) && (s.opening() == "" || s.MailboxPublic)
 }
 
 // BaseURL is --public-url without a slash at its end. Where that is not set it

@@ -162,16 +162,17 @@ func checkCertificates(f *Faults, flag, file string) {
 	}
 }
 
-// checkMailbox refuses to swallow other people's mails in silence.
+// checkMailbox refuses to swallow other people's mails in silence, and to show
+// them to everybody.
 func (s *Serve) checkMailbox(f *Faults) {
 	_, _, err := net.SplitHostPort(s.Listen)
-	const remedy = "name your mail server, or write out --smtp mailbox if that is what you want"
+	const remedy = "name your mail server, or write out --smtp mailbox if that is what you want (--mailbox-public then shows every mail to everybody)"
 	switch sends, page := s.Roles.Has(Sender), s.Roles.Has(Web); {
 	case !sends || s.SMTP.Explicit():
 	case !page:
 		f.add("smtp", "this process has no page to show the dev mailbox on (see --roles), and mails would only go there", remedy)
-	case err == nil && !s.Loopback():
-		f.add("smtp", s.Listen+" is open to other machines and mails would only go to the dev mailbox, where nobody gets them", remedy)
+	case err == nil && s.opening() != "":
+		f.add("smtp", s.opening()+" opens Bellhop to other machines, and mails would only go to the dev mailbox, where nobody gets them", remedy)
 	}
 	switch {
 	case !s.MailboxPublic:
