@@ -103,7 +103,11 @@ func (d *desk) redeemLink(c *gin.Context, p onboarding.Purpose) error {
 	if err != nil {
 		return d.linkOver(c, p, err)
 	}
-	return d.admit(c, admission{p, in.next, redeemed, session})
+	next := in.next
+	if p == onboarding.SignIn && next == "" {
+		next = d.keptNext(c)
+	}
+	return d.admit(c, admission{p, next, redeemed, session})
 }
 
 // linkOver answers for a link that does nothing any more: a page that is kind

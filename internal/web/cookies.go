@@ -12,7 +12,7 @@ type cookies struct {
 	session cookie // the secret of an account's session
 	pending cookie // tokens of this browser's own sign-ups, newest first
 	typed   cookie // the address of the newest of them, base64url
-	asking  cookie // the token of its request to sign in
+	asking  cookie // the token of its request to sign in, and where to go on
 	device  cookie // says that the account was signed in here before
 }
 

@@ -71,7 +71,7 @@ func (d *desk) askSignIn(c *gin.Context) error {
 		const message = "Check your mail: if the address has an account, we are sending a link and a code to sign in."
 		return writeStatusAs(c, http.StatusAccepted, askedJSON{signup.Pending, message, made})
 	}
-	d.cookies.asking.set(c, made, token.SignInLifetime)
+	d.cookies.asking.set(c, withNext(made, in.next), token.SignInLifetime)
 	return d.askedPage(c, http.StatusAccepted, in, false)
 }
 
@@ -112,3 +112,20 @@ func (d *desk) signInPage(c *gin.Context) error {
 
 // signInLink is POST /signIn/:token.
 func (d *desk) signInLink(c *gin.Context) error { return d.redeemLink(c, onboarding.SignIn) }
+
+// withNext is what a browser's cookie keeps of a request to sign in: its token,
+// and the page to go on to when the mail's link is pressed in that very browser.
+// The link itself, which is for every browser, names no page.
+func withNext(made, next string) string {
+	if next = nextPage(next); next == "/" {
+		return made
+	}
+	return made + pendingSeparator + next
+}
+
+// keptNext is the page that the cookie keeps, "/" if it keeps none.
+func (d *desk) keptNext(c *gin.Context) string {
+	kept, _ := d.cookies.asking.read(c)
+	_, next, _ := strings.Cut(kept, pendingSeparator)
+	return nextPage(next)
+}

@@ -148,6 +148,39 @@ func TestB5_5_KnownBrowserHasItsOwnBudget(t *testing.T) {
 	h.letter(t)
 }
 
+// B4.6: a link goes on to where the browser wanted to go that asked for it, and
+// home in every other one.
+func TestB4_6_LinkGoesOn(t *testing.T) {
+	h := newHouse(t, home, nil)
+	for i, tt := range []struct{ asked, elsewhere, want string }{
+		{"/signIn?next=/me/delete", "", "/me/delete"},
+		{"/signIn", "", "/"},
+		{"/signIn?next=//evil", "", "/"},
+		{"/signIn?next=/me", "phone", "/"},
+	} {
+		v, email := h.visitor(t), fmt.Sprintf("ada%d@example.com", i)
+		h.member(t, "Ada", email)
+		v.submit(v.get(tt.asked), "#sign-in-form", url.Values{"email": {email}})
+		path := h.letter(t).path
+		if tt.elsewhere != "" {
+			v = h.visitor(t)
+		}
+		v.redirects(v.submit(v.get(path), "#link-form", nil), tt.want)
+		if v.jar["asking"] != "" {
+			t.Errorf("%s: the cookie outlives the link", tt.asked)
+		}
+	}
+	// What is in the cookie is looked at again: it may be somebody else's.
+	h.member(t, "Ada", "ada@example.com")
+	v := h.visitor(t)
+	v.submit(v.get("/signIn?next=/me"), "#sign-in-form", url.Values{"email": {"ada@example.com"}})
+	v.jar["asking"] = strings.Replace(v.jar["asking"], "~/me", "~//evil.example", 1)
+	if !strings.HasSuffix(v.jar["asking"], "~//evil.example") {
+		t.Fatalf("the cookie is %q", v.jar["asking"])
+	}
+	v.redirects(v.submit(v.get(h.letter(t).path), "#link-form", nil), "/")
+}
+
 // B4.6: "next" names one of our pages, or is passed over.
 func TestB4_6_OpenRedirects(t *testing.T) {
 	h := newHouse(t, home, nil)
