@@ -264,9 +264,9 @@ func TestB2_6_LinkPagesTellNobody(t *testing.T) {
 				t.Errorf("%s: loads %s", l.id, s.AttrOr("href", ""))
 			}
 		})
-		// The form may say where it is, to us: after everything the page loads.
+		// The form may say which site it is of, and no more: after everything the page loads.
 		body := w.Body.String()
-		if at := strings.Index(body, `<meta name="referrer" content="same-origin">`); at < strings.LastIndex(body, "<link ") {
+		if at := strings.Index(body, `<meta name="referrer" content="strict-origin">`); at < strings.LastIndex(body, "<link ") {
 			t.Errorf("%s: the form would be sent with Origin: null", l.id)
 		}
 		v.redirects(v.submit(w, "#link-form", nil), "/") // a clean address

@@ -72,7 +72,7 @@ func parsePages(t *texts, assets map[string]asset) (map[string]*template.Templat
 // it sends no Sec-Fetch-Site either, nothing would tell our form from another
 // site's. So a page with a form tells where it is, to ourselves alone. One that
 // has a secret in its own address has an element for that, after everything it
-// loads: what asks for the page itself tells nothing then.
+// loads, which lets the form tell the site and not the page: proxies log it.
 func referrerPolicy(page []byte) string {
 	if bytes.Contains(page, []byte("<form ")) && !bytes.Contains(page, []byte(`<meta name="referrer"`)) {
 		return "same-origin"
