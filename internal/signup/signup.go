@@ -83,8 +83,8 @@ type Person struct {
 // Consent is the evidence that a person agreed to get mail: the time is that of
 // the sign-up (B7.9).
 type Consent struct {
-	// Text is the version of the text that was shown; "" for a program's
-	// sign-up, whose text we have not seen.
+	// Text is the version of the text that was shown: the page's own, or what an
+	// app has named; "" if it named none.
 	Text string
 	// Origin stands for the IP address that the form came from: an HMAC of it,
 	// that nobody can turn back. Zero if unknown.

@@ -13,19 +13,19 @@ import (
 // fields it takes is each route's to say.
 type input struct {
 	first, last, email string
+	consent            string // the version of the text that was shown
 	code               string
 	refreshToken       string
 
 	// What only our own pages have: a JSON body cannot.
 	key     string // makes sending a form twice one sign-up
 	next    string // where to go afterwards
-	consent string // the version of the text that was shown
 	stamp   string // when the form was shown
 	website string // hidden, and empty unless a robot filled it in
 }
 
 // The fields of each kind of body.
-func signUpFields() []string  { return []string{"first", "last", "email"} }
+func signUpFields() []string  { return []string{"first", "last", "email", "consent"} }
 func signInFields() []string  { return []string{"email"} }
 func codeFields() []string    { return []string{"code"} }
 func refreshFields() []string { return []string{"refresh_token"} }
@@ -40,6 +40,8 @@ func (in *input) field(name string) *string {
 		return &in.last
 	case "email":
 		return &in.email
+	case "consent":
+		return &in.consent
 	case "code":
 		return &in.code
 	case "refresh_token":
@@ -56,8 +58,6 @@ func (in *input) pageField(name string) *string {
 		return &in.key
 	case "next":
 		return &in.next
-	case "consent":
-		return &in.consent
 	case "stamp":
 		return &in.stamp
 	case "website":

@@ -84,7 +84,10 @@ func TestDecodeTakesItsOwnFields(t *testing.T) {
 		{`{"code":"123456"}`, signUpFields(), input{}, "malformed"},
 		{`{"first":"a","code":"1"}`, codeFields(), input{}, "malformed"},
 		{`{"next":"/me"}`, codeFields(), input{}, "malformed"},
-		{`{"stamp":"x","website":"","consent":"c"}`, signUpFields(), input{}, "malformed"},
+		{`{"email":"a","consent":"2026-11"}`, signUpFields(), input{email: "a", consent: "2026-11"}, ""},
+		{`{"email":"a","consent":"2026-11"}`, signInFields(), input{}, "malformed"},
+		{`{"stamp":"x","consent":"c"}`, signUpFields(), input{}, "malformed"},
+		{`{"website":""}`, signUpFields(), input{}, "malformed"},
 	} {
 		got, err := decodeJSON([]byte(tt.body), tt.fields)
 		var p problem

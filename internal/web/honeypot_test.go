@@ -213,6 +213,30 @@ func TestCorrectingAFormIsNoRobot(t *testing.T) {
 	}
 }
 
+// B7.9: an app names the text that it has shown, and is told when that is no
+// name. The page's own is taken from the page alone.
+func TestB7_9_ConsentOfAnApp(t *testing.T) {
+	longest := strings.Repeat("~", 64)
+	for _, tt := range []struct{ sent, kept string }{
+		{`"app-2026-11.en"`, "app-2026-11.en"}, {`"!"`, "!"}, {`"` + longest + `"`, longest}, {`""`, ""}, {"null", ""},
+	} {
+		h, heard := listening(t, nil)
+		w := h.json(`{"first":"Ada","email":"ada@example.com","consent":` + tt.sent + `}`)
+		wantStatus(t, w, 202)
+		if got := heard.forms[0].Consent.Text; got != tt.kept {
+			t.Errorf("%s: kept %q, want %q", tt.sent, got, tt.kept)
+		}
+	}
+	for _, sent := range []string{longest + "!", "2026 11", "fassung-ä", `a\u0000`, `a\n`, " ", `\u200b`} {
+		h, heard := listening(t, nil)
+		w := h.json(`{"first":"Ada","email":"ada@example.com","consent":"` + sent + `"}`)
+		wantStatus(t, w, 422)
+		if body := w.Body.String(); !strings.Contains(body, `"fields":{"consent":"The version of a text is`) || len(heard.forms) != 0 {
+			t.Errorf("%q: %s, %d forms", sent, body, len(heard.forms))
+		}
+	}
+}
+
 // B7.9: the evidence of a consent has a stand-in for the address it came from,
 // the same for the same address and for nobody without the secret.
 func TestConsentOrigin(t *testing.T) {

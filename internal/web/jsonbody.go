@@ -28,7 +28,7 @@ func decodeJSON(body []byte, fields []string) (in input, err error) {
 	if !utf8.Valid(body) || !json.Valid(body) || rest[0] != '{' {
 		return input{}, errNotJSON
 	}
-	seen := make([]*string, 0, 3) // as many as any body of ours has
+	seen := make([]*string, 0, 4) // as many as any body of ours has
 	rest = skipSpace(rest[1:])
 	for rest[0] != '}' {
 		var target *string

@@ -66,6 +66,26 @@ func consentVersion(t *texts) string {
 // was shown may have been another program's.
 var consentForm = regexp.MustCompile(`^[A-Za-z0-9-]{2,35}\.[0-9a-f]{8}$`)
 
+// shownByApp is how an app can name the text that it has shown itself: by as
+// many visible characters as fit on a line, so that it stays evidence and
+// becomes no place to keep things.
+var shownByApp = regexp.MustCompile(`^[!-~]{1,64}$`)
+
+// consentTo is the version of the text that was agreed to, "" if none is named.
+// The page's field says nothing when somebody else has filled it in; an app is
+// told, because it would miss its evidence only when it needs it (B7.9).
+func consentTo(in input, kind bodyKind) (string, error) {
+	switch {
+	case kind == jsonBody && in.consent != "" && !shownByApp.MatchString(in.consent):
+		return "", &signup.Invalid{Fields: map[string]signup.FieldError{
+			"consent": {Code: "version", Message: "The version of a text is 1 to 64 visible ASCII characters."},
+		}}
+	case kind == jsonBody || consentForm.MatchString(in.consent):
+		return in.consent, nil
+	}
+	return "", nil
+}
+
 // locale is the language that mails to who asks are written in, "" for the
 // default.
 func (d *desk) locale(r *http.Request) string {
@@ -104,14 +124,14 @@ func (d *desk) form(c *gin.Context, in input, kind bodyKind) (signup.Form, error
 	if err != nil {
 		return signup.Form{}, err
 	}
-	f := signup.Form{
+	consent, err := consentTo(in, kind)
+	if err != nil {
+		return signup.Form{}, err
+	}
+	return signup.Form{
 		First: in.first, Last: in.last, Email: in.email, IdempotencyKey: key,
-		Locale: d.locale(c.Request), Muted: d.muted(c, in), Consent: signup.Consent{Origin: d.door.origin(c)},
-	}
-	if consentForm.MatchString(in.consent) {
-		f.Consent.Text = in.consent
-	}
-	return f, nil
+		Locale: d.locale(c.Request), Muted: d.muted(c, in), Consent: signup.Consent{Text: consent, Origin: d.door.origin(c)},
+	}, nil
 }
 
 // welcome answers for a stored sign-up.
