@@ -136,6 +136,15 @@ type Redeemer interface {
 	//     in the form, who may be a stranger, would see that it was redeemed;
 	//   - a request to sign in opens a session of the account of its
 	//     fingerprint.
+	// What opens a session of another sign-up's account was sent to that account's
+	// address as it was confirmed, in that spelling: servers may give a local part
+	// with capitals to somebody else (RFC 5321 section 2.4). A mail that says that
+	// there is an account goes there whatever the sign-up's spelling, copies of it
+	// too, and that is its Mint's Address. Any other mail of a sign-up went to the
+	// sign-up's own: once the address is an account's that was confirmed in another
+	// spelling ([address.Address.Sendable] differs) it is [ErrLinkDead], for Mint as
+	// well unless the subject was redeemed before. Of a sign-up without a
+	// fingerprint Mint cannot tell.
 	// Of any number of callers one succeeds. Under the same session id a repeat
 	// succeeds, too, and changes nothing. [ErrUsed] when the subject was
 	// redeemed before; [ErrLinkDead] when it is not there or erased, when the

@@ -54,9 +54,9 @@ func newSteps() *steps {
 		resend:   script("resend", takesIn, "latest", "owe"),
 		ask:      script("ask", takesIn, "find", "owe"),
 
-		mint:   script("mint", reads, "account", "recipient", "find", "mint"),
+		mint:   script("mint", reads, "account", "recipient", "spelling", "find", "mint"),
 		try:    script("try", takesIn, "account", "mail", "subject", "mint"),
-		redeem: script("redeem", takesIn, "account", "person", "find", "mint", "mail", "subject", "owe", "session"),
+		redeem: script("redeem", takesIn, "account", "spelling", "person", "find", "mint", "mail", "subject", "owe", "session"),
 
 		// Who is in stays in, and may leave.
 		session:     script("session", reads, "person", "session"),
@@ -75,7 +75,7 @@ func newSteps() *steps {
 		lane:    script("lane", reads),
 		sweep:   script("sweep", bringsEnd, "presence", "mail", "attempts", "takeback", "charges", "unname", "key"),
 
-		claim:      script("claim", bringsEnd, "find", "mail", "arrived", "account", "recipient", "charges", "budget"),
+		claim:      script("claim", bringsEnd, "find", "mail", "arrived", "account", "recipient", "spelling", "charges", "budget"),
 		committing: script("committing", bringsEnd, "find", "mail", "charges", "budget", "charge"),
 		check:      script("check", bringsEnd, "presence", "find", "mail"),
 		record:     script("record", bringsEnd, "find", "mail", "attempts", "charges", "budget", "charge"),

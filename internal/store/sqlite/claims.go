@@ -26,6 +26,9 @@ func (s *Store) Claim(ctx context.Context, c onboarding.Claim) (held onboarding.
 		if err != nil {
 			return err
 		}
+		if err := t.readdress(m, s); err != nil {
+			return err
+		}
 		if !m.claimedBy(c) {
 			if err := t.claim(m, s, c); err != nil {
 				return err
@@ -120,8 +123,28 @@ func (t *tx) chooseVariant(m *mail, s *subject) error {
 		registered = account != 0
 	}
 	var err error
-	m.variant, err = onboarding.ChooseVariant(s.purpose, registered)
-	return err
+	if m.variant, err = onboarding.ChooseVariant(s.purpose, registered); err != nil {
+		return err
+	}
+	return t.readdress(m, s)
+}
+
+// readdress sends a mail that says that there is an account to that account: the
+// sign-up may spell the local part differently, and where that matters (RFC 5321
+// section 2.4) its address is somebody else's.
+func (t *tx) readdress(m *mail, s *subject) error {
+	if s == nil || m.variant != onboarding.AlreadyRegistered {
+		return nil
+	}
+	account, err := person(t.conn, sqlAccount, s.fingerprint[:])
+	if err != nil {
+		return fmt.Errorf("read account: %w", err)
+	}
+	s.email = ""
+	if account != nil {
+		s.email = account.Address.Typed()
+	}
+	return nil
 }
 
 // held tells the holder what it has.

@@ -20,7 +20,7 @@ import (
 
 func TestModelCatchesAStoreWithoutCompareAndSet(t *testing.T) {
 	modelCatches(t, sentWrongly, func(_ *owner, s storetest.Store) storetest.Store {
-		return &yesSayer{Store: s, mints: map[onboarding.MailID]int{}, variants: map[onboarding.MailID]onboarding.Variant{}}
+		return &yesSayer{Store: s, mints: map[onboarding.MailID]int{}, told: map[onboarding.MailID]onboarding.Held{}}
 	})
 }
 
@@ -38,22 +38,27 @@ func TestModelCatchesASecondRedemption(t *testing.T) {
 	modelCatches(t, `redeeming mail .* want this link or code was used before`, mistakes()["redeems-again"])
 }
 
+func TestModelCatchesAMailThatGoesToTheSpellingOfTheSignUp(t *testing.T) {
+	modelCatches(t, `claimed for another recipient`, func(_ *owner, s storetest.Store) storetest.Store { return &talker{s} })
+}
+
 const sentWrongly = `was taken [2-9] times|after its person was erased|there is nobody to send it to|was recorded as sent and is`
 
 // yesSayer never refuses a holder: whoever asks may send.
 type yesSayer struct {
 	storetest.Store
-	mints    map[onboarding.MailID]int // the last of each mail
-	variants map[onboarding.MailID]onboarding.Variant
+	mints map[onboarding.MailID]int // the last of each mail
+	told  map[onboarding.MailID]onboarding.Held
 }
 
 func (s *yesSayer) Claim(ctx context.Context, c onboarding.Claim) (onboarding.Held, error) {
 	h, err := s.Store.Claim(ctx, c)
 	if errors.Is(err, onboarding.ErrRefused) && s.mints[c.Mail] > 0 {
-		return onboarding.Held{Claim: c, State: onboarding.Sending, Variant: s.variants[c.Mail], Mint: s.mints[c.Mail]}, nil
+		told := s.told[c.Mail]
+		return onboarding.Held{Claim: c, State: onboarding.Sending, Variant: told.Variant, To: told.To, Mint: s.mints[c.Mail]}, nil
 	}
-	if err == nil {
-		s.variants[c.Mail] = h.Variant
+	if err == nil && h.State == onboarding.Sending {
+		s.told[c.Mail] = h
 	}
 	return h, err
 }
@@ -83,6 +88,19 @@ func agree(err error) error {
 		return nil
 	}
 	return err
+}
+
+// talker tells whoever signs up that there is an account.
+type talker struct{ storetest.Store }
+
+func (s *talker) Claim(ctx context.Context, c onboarding.Claim) (onboarding.Held, error) {
+	h, err := s.Store.Claim(ctx, c)
+	if err == nil && h.State == onboarding.Sending && h.Variant == onboarding.AlreadyRegistered {
+		p, err := s.Person(ctx, c.Mail.Subject())
+		h.To = p.Address.Sendable()
+		return h, err
+	}
+	return h, err
 }
 
 // optimist believes that what a dead process was about to submit was not

@@ -31,13 +31,42 @@ func (t *tx) mint(id onboarding.MailID) (signup.Mint, error) {
 	if err != nil {
 		return signup.Mint{}, err
 	}
-	if m == nil || m.commits == 0 || s.email == "" {
+	if m == nil || m.commits == 0 {
+		return signup.Mint{}, signup.ErrLinkDead
+	}
+	if err := t.readdress(m, s); err != nil {
+		return signup.Mint{}, err
+	}
+	if s.email == "" {
 		return signup.Mint{}, signup.ErrLinkDead
 	}
 	found := t.mintOf(m)
 	found.Locale, found.Used = s.locale, s.redeemedBy != ""
-	found.Address, err = address.Parse(s.email)
-	return found, err
+	if found.Address, err = address.Parse(s.email); err != nil || found.Used {
+		return found, err
+	}
+	return found, t.opens(m, s)
+}
+
+// opens refuses the mail of a sign-up that went to another spelling of its
+// address than the account's. One that says that there is an account went to
+// that.
+func (t *tx) opens(m *mail, s *subject) error {
+	if s.purpose != onboarding.SignUp || m.variant == onboarding.AlreadyRegistered || s.fingerprint.IsZero() {
+		return nil
+	}
+	account, err := person(t.conn, sqlAccount, s.fingerprint[:])
+	if err != nil || account == nil {
+		return err
+	}
+	to, err := address.Parse(s.email)
+	if err != nil {
+		return fmt.Errorf("read stored address: %w", err)
+	}
+	if to.Sendable() != account.Address.Sendable() {
+		return signup.ErrLinkDead
+	}
+	return nil
 }
 
 func (t *tx) mintOf(m *mail) signup.Mint {
@@ -181,7 +210,7 @@ func (t *tx) works(r signup.Redemption, s *subject, account int64) error {
 	case s.fingerprint.IsZero():
 		return fmt.Errorf("sign-up %s has no fingerprint: give that of its address", s.id)
 	}
-	return nil
+	return t.opens(m, s)
 }
 
 // use makes the subject used, and what it is redeemed for.

@@ -18,6 +18,7 @@ import (
 type person struct {
 	id       string
 	at       *mailbox
+	to       address.Address   // as typed
 	form     signup.Acceptance // zero for a request
 	request  bool
 	muted    bool
@@ -31,11 +32,12 @@ type person struct {
 	tries    int
 }
 
-// mailbox is an address, and who has signed up with it.
+// mailbox is an address, in spellings that may be different people's, and who
+// has signed up with it.
 type mailbox struct {
-	to      address.Address
-	account *person
-	charges map[onboarding.Budget][]charge
+	spellings []address.Address
+	account   *person
+	charges   map[onboarding.Budget][]charge
 }
 
 // charge is a mail that was charged to a budget. Once the clock was set back
@@ -48,13 +50,17 @@ type charge struct {
 // openMailboxes makes the handful of addresses of a history.
 func (m *model) openMailboxes() {
 	for i := range 6 {
-		to, err := address.Parse(fmt.Sprintf("person%d@example.com", i))
-		m.must(err)
-		m.mailboxes = append(m.mailboxes, &mailbox{to: to, charges: map[onboarding.Budget][]charge{}})
+		box := &mailbox{charges: map[onboarding.Budget][]charge{}}
+		for _, spelling := range []string{"person%d@example.com", "Person%d@example.com", "person%d@Example.COM"} {
+			to, err := address.Parse(fmt.Sprintf(spelling, i))
+			m.must(err)
+			box.spellings = append(box.spellings, to)
+		}
+		m.mailboxes = append(m.mailboxes, box)
 	}
 }
 
-func (b *mailbox) fingerprint() address.Fingerprint { return b.to.Fingerprint(secret) }
+func (b *mailbox) fingerprint() address.Fingerprint { return b.spellings[0].Fingerprint(secret) }
 
 // newID is a UUID that is not used yet.
 func (m *model) newID() string {
@@ -81,9 +87,10 @@ func (p *person) excuse(m *model) {
 
 func (m *model) accept() {
 	m.names++
-	who := signup.Person{First: "Ada", Last: fmt.Sprint(m.names)}
+	to := pick(m, "mailbox", m.mailboxes)
+	who := signup.Person{First: "Ada", Last: fmt.Sprint(m.names), Address: pick(m, "spelling", to.spellings)}
 	n := [2]byte{byte(m.names), byte(m.names >> 8)}
-	m.send(who, pick(m, "mailbox", m.mailboxes), signup.Key{Hash: [32]byte{n[0], n[1]}, Form: [16]byte{1, n[0], n[1]}})
+	m.send(who, to, signup.Key{Hash: [32]byte{n[0], n[1]}, Form: [16]byte{1, n[0], n[1]}})
 }
 
 // acceptAgain sends a form once more, as an impatient client does, or another
@@ -118,8 +125,8 @@ func (m *model) earlier(key signup.Key) *person {
 // send sends a form under a fresh id, and again until an answer comes or the
 // client gives up.
 func (m *model) send(who signup.Person, to *mailbox, key signup.Key) {
-	who.ID, who.Address = m.newID(), to.to
-	p := &person{id: who.ID, at: to, came: m.Now(), muted: rapid.IntRange(0, 9).Draw(m.T, "muted") == 0}
+	who.ID = m.newID()
+	p := &person{id: who.ID, at: to, to: who.Address, came: m.Now(), muted: rapid.IntRange(0, 9).Draw(m.T, "muted") == 0}
 	first := m.owe(p, onboarding.SignUp, 1)
 	p.form = signup.Acceptance{
 		Person: who, Fingerprint: to.fingerprint(), Mails: []onboarding.Owed{{ID: first, Expiry: m.policy.Expiry}}, Key: &key,
@@ -269,7 +276,7 @@ func (m *model) redemptionFails(r signup.Redemption, truth *truth) error {
 	case p.usedBy != "":
 		return signup.ErrUsed
 	case r.Number != truth.lastMint, m.Now().Sub(truth.mintedAt) >= r.Within,
-		p.request && account == nil, !p.request && account != nil && r.ByCode:
+		p.request && account == nil, !p.request && account != nil && (r.ByCode || truth.recipient() != account.to.Sendable()):
 		return signup.ErrLinkDead
 	}
 	return nil
@@ -451,7 +458,17 @@ func (m *model) checkClaim(held onboarding.Held, truth *truth) {
 	}
 }
 
-// checkVariant wants the variant that was right at the first claim.
+// recipient is whom a mail goes to, once its variant is known, as long as that
+// one is there.
+func (t *truth) recipient() string {
+	if t.of.request || t.variant == onboarding.AlreadyRegistered {
+		return t.of.at.account.to.Sendable()
+	}
+	return t.of.to.Sendable()
+}
+
+// checkVariant wants the variant that was right at the first claim, and its
+// recipient.
 func (m *model) checkVariant(held onboarding.Held, truth *truth) {
 	if truth.variant == "" {
 		var err error
@@ -460,6 +477,9 @@ func (m *model) checkVariant(held onboarding.Held, truth *truth) {
 	}
 	if held.Variant != truth.variant {
 		m.Fatalf("mail %s was claimed as %q, and is %q", held.Claim.Mail, held.Variant, truth.variant)
+	}
+	if held.To != truth.recipient() {
+		m.Fatalf("mail %s was claimed for another recipient than its own", held.Claim.Mail)
 	}
 }
 

@@ -98,6 +98,7 @@ func Run(t *testing.T, f Features, open Open) {
 		{"Mint", mintTests},
 		{"Try", tryTests},
 		{"Redeem", redeemTests},
+		{"Spelling", spellingTests},
 		{"History", historyTests},
 		{"Session", sessionTests},
 		{"Rotate", rotateTests},

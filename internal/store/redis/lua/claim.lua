@@ -19,15 +19,16 @@ if not made then
     return { 'nameless' } -- it is of a purpose that the caller does not know
   else
     to = recipient(id)
+    local chosen = m.variant or (to.account and registered or variant)
     local b = not m.charged and budget(to.f, to.budget or purse, budgets)
-    if to.email == '' then
+    if mailed_to(to, chosen) == '' then
       finish(m, 'cancelled', 'there is nobody to send it to')
     elseif to.muted then
       finish(m, 'suppressed', to.muted)
     elseif b and over(b) then
       finish(m, 'suppressed', OVER)
     else
-      m.variant = m.variant or (to.account and registered or variant)
+      m.variant = chosen
       m.claims = num(m.claims) + 1
       m.state, m.at = 'sending', now
     end
@@ -39,5 +40,5 @@ if not made then
   if not call('ZSCORE', P .. 'beats', holder) then call('ZADD', P .. 'beats', 0, holder) end -- a sweep must find it
 end
 to = to or recipient(id)
-return { 'ok', m.state, m.variant or '', to.email, to.locale, num(m.created), tonumber(m.expires) - now, num(m.attempts),
+return { 'ok', m.state, m.variant or '', mailed_to(to, m.variant), to.locale, num(m.created), tonumber(m.expires) - now, num(m.attempts),
   num(m.claims), num(m.mint), num(m.doubts), m.body or '' }

@@ -5,7 +5,7 @@ local request = ARGV[15] == '1' -- the mail is owed to a request to sign in
 
 local who = string.match(id, '^[^.]+')
 local subject = P .. 'subject:' .. who
-local s = call('HMGET', subject, 'status', 'asked', 'fingerprint', 'used', 'by')
+local s = call('HMGET', subject, 'status', 'asked', 'fingerprint', 'used', 'by', 'email')
 local status, asked = s[1] or 'erased', s[2]
 if request and not asked or not request and status == 'erased' then return { 'dead' } end
 if s[4] then
@@ -17,7 +17,7 @@ local m = mint(find(id))
 if not m or m.number ~= number or m.age >= within then return { 'dead' } end
 local account = account_of(s[3] or f)
 if asked and not account then return { 'dead' } end
-if account and not asked and by_code then return { 'dead' } end
+if account and not asked and (by_code or not opens(m.variant, s[6], account)) then return { 'dead' } end
 
 if not s[3] then -- an older program stored it
   if f == '' then return redis.error_reply('ERR this sign-up has no fingerprint, and none was given') end
