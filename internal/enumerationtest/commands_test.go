@@ -150,7 +150,7 @@ func (m *monitor) causes(what measurement, p *program, about []string, more func
 func TestB1_5_EveryAddressCausesTheSameCommands(t *testing.T) {
 	redis := redistest.Start(t, redistest.Options{})
 	// As many as this test asks itself about one address.
-	at := []string{"--store", redis.URL(0), "--queue", "redis", "--mail-budget", "1/10m", "--limit-address", "6/1h"}
+	at := []string{"--data-dir", t.TempDir(), "--store", redis.URL(0), "--queue", "redis", "--mail-budget", "1/10m", "--limit-address", "6/1h"}
 	sending := serve(t, at...)
 	makers, known := kinds(new(addresses)), map[string][]string{}
 	fresh := func() []string { return crowd(t, sending, makers["new"]) }

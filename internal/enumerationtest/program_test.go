@@ -2,6 +2,7 @@ package enumerationtest
 
 import (
 	"bufio"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,10 @@ import (
 // binary is the program, built once for all tests by TestMain.
 func binary(dir string) string { return filepath.Join(dir, "bellhop") }
 
+// atOnce is how many conversations are held side by side when nothing else is
+// said: they wait for most of their time, until a mail's first seconds are over.
+const atOnce = "16"
+
 var built string // the directory TestMain has built it in
 
 func TestMain(m *testing.M) {
@@ -23,6 +28,14 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	built = dir
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		if err := flag.Set("test.parallel", atOnce); err != nil {
+			panic(err)
+		}
+	}
 	if out, err := exec.Command("go", "build", "-o", binary(dir), "bellhop/cmd/bellhop").CombinedOutput(); err != nil {
 		panic("go build: " + err.Error() + "\n" + string(out))
 	}

@@ -138,9 +138,15 @@ func (v *visitor) settled() answer {
 	return v.eventually("/signup/status", func(a answer) bool { return v.field(a, "mail") == "handed-over" })
 }
 
+// mailed waits until somebody's mail is in the mailbox.
+func (v *visitor) mailed(address string) {
+	v.Helper()
+	v.eventually("/mailbox/messages", func(a answer) bool { return strings.Contains(a.body, address) })
+}
+
 func (v *visitor) eventually(path string, done func(answer) bool) answer {
 	v.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(time.Minute)
 	for {

@@ -241,6 +241,7 @@ func (s *Sender) resultOf(h Held, o mail.Outcome, err error) Result {
 	case mail.Unknown:
 		r.To = Unknown
 	case mail.ProviderDown: // due at once: it is the circuit that waits
+		r.Away = true
 	default:
 		r.Drained = o.Reason == mail.ReasonCancelled
 		if !r.Drained {

@@ -103,6 +103,9 @@ type Result struct {
 	// Drained tells that the claim was given back unused: it does not count
 	// as a claim without an outcome, and is no outcome either.
 	Drained bool
+	// Away tells that the mail server could not be asked: it was not this mail
+	// that kept it from being sent.
+	Away bool
 	// Reason says in words why, for the operator. No personal data.
 	Reason string
 	// Reply is the server's answer, if there was one.

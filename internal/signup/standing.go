@@ -15,7 +15,7 @@ type MailStatus string
 
 // The statuses of a mail.
 const (
-	// MailAccepted is going to be sent in a moment.
+	// MailAccepted is going to be sent in a moment, or was.
 	MailAccepted MailStatus = "accepted"
 	// MailWaiting was refused for now, or the mail server is down: it is tried
 	// again.
@@ -37,9 +37,11 @@ type Standing struct {
 	ResendsLeft int
 }
 
-// waitingAfter is how old a mail is that nobody has tried yet, and that should
-// have been: there is something between us and the mail server.
-const waitingAfter = 30 * time.Second
+// settledAfter is how old a mail is before anything is said of it but that it was
+// given up. A mail that is kept back is done with at once, and one that is sent
+// when the mail server has taken it: nobody is to see the difference, which is
+// whether the address had mails lately, or whose it is.
+const settledAfter = 10 * time.Second
 
 // Standing tells how the latest mail of a sign-up is getting on. [ErrNotFound]
 // if there never was such a sign-up; an erased one is like any other.
@@ -75,15 +77,23 @@ func (s *Service) standing(p Progress) Standing {
 	return st
 }
 
+// mailStatus has a mail that was kept back, or called off, wait for as long as it
+// would have had to.
 func mailStatus(p Progress) MailStatus {
+	waiting := false
 	switch p.State {
 	case onboarding.Failed, onboarding.Expired:
 		return MailGivenUp
 	case onboarding.Due, onboarding.Queued, onboarding.Sending, onboarding.Committing:
-		if p.Tried || p.Age >= waitingAfter {
-			return MailWaiting
-		}
+		waiting = true
+	case onboarding.Suppressed, onboarding.Cancelled:
+		waiting = p.Delayed
+	}
+	switch {
+	case p.Age < settledAfter:
 		return MailAccepted
+	case waiting:
+		return MailWaiting
 	}
 	return MailHandedOver
 }

@@ -9,32 +9,46 @@ import (
 	"bellhop/internal/signup"
 )
 
-// I7: what is kept back on purpose looks like what was sent.
-func TestStandingTellsHowTheMailIs(t *testing.T) {
-	for state, want := range map[onboarding.State]signup.MailStatus{
-		onboarding.Due: signup.MailAccepted, onboarding.Queued: signup.MailAccepted,
-		onboarding.Sending: signup.MailAccepted, onboarding.Committing: signup.MailAccepted,
-		onboarding.Sent: signup.MailHandedOver, onboarding.Unknown: signup.MailHandedOver, onboarding.Purged: signup.MailHandedOver,
-		onboarding.Suppressed: signup.MailHandedOver, onboarding.Cancelled: signup.MailHandedOver,
-		onboarding.Failed: signup.MailGivenUp, onboarding.Expired: signup.MailGivenUp,
+// I7: what is kept back on purpose, or called off, looks like what is sent: while
+// that may still be on its way, and while it would wait.
+func TestI7_StandingTellsHowTheMailIs(t *testing.T) {
+	const young, old = 10*time.Second - time.Millisecond, 10 * time.Second
+	for _, test := range []struct {
+		states                      []onboarding.State
+		young, settled, whenDelayed signup.MailStatus
+	}{
+		{
+			[]onboarding.State{onboarding.Due, onboarding.Queued, onboarding.Sending, onboarding.Committing},
+			signup.MailAccepted, signup.MailWaiting, signup.MailWaiting,
+		},
+		{
+			[]onboarding.State{onboarding.Sent, onboarding.Unknown, onboarding.Purged},
+			signup.MailAccepted, signup.MailHandedOver, signup.MailHandedOver,
+		},
+		{
+			[]onboarding.State{onboarding.Suppressed, onboarding.Cancelled},
+			signup.MailAccepted, signup.MailHandedOver, signup.MailWaiting,
+		},
+		{
+			[]onboarding.State{onboarding.Failed, onboarding.Expired},
+			signup.MailGivenUp, signup.MailGivenUp, signup.MailGivenUp,
+		},
 	} {
-		for _, p := range []struct {
-			progress signup.Progress
-			waits    bool
-		}{
-			{signup.Progress{State: state, Step: 1}, false},
-			{signup.Progress{State: state, Step: 1, Tried: true}, true},
-			{signup.Progress{State: state, Step: 1, Age: time.Minute}, true}, // nobody came for it
-		} {
-			store := newFake()
-			store.progress = p.progress
-			got, err := over(store).Standing(t.Context(), "x")
-			expected := want
-			if want == signup.MailAccepted && p.waits {
-				expected = signup.MailWaiting
-			}
-			if err != nil || got.Mail != expected {
-				t.Errorf("%+v stands as %q, %v, want %q", p.progress, got.Mail, err, expected)
+		for _, state := range test.states {
+			for _, p := range []struct {
+				age     time.Duration
+				delayed bool
+				want    signup.MailStatus
+			}{
+				{0, false, test.young}, {young, false, test.young}, {young, true, test.young},
+				{old, false, test.settled}, {time.Hour, false, test.settled}, {old, true, test.whenDelayed},
+			} {
+				store := newFake()
+				store.progress = signup.Progress{State: state, Step: 1, Age: p.age, Delayed: p.delayed}
+				got, err := over(store).Standing(t.Context(), "x")
+				if err != nil || got.Mail != p.want {
+					t.Errorf("%+v stands as %q, %v, want %q", store.progress, got.Mail, err, p.want)
+				}
 			}
 		}
 	}
@@ -59,9 +73,9 @@ func TestStandingCountsDown(t *testing.T) {
 		{9, 0, 0, 0},
 	} {
 		store := newFake()
-		store.progress = signup.Progress{State: onboarding.Sent, Step: test.step, Age: test.age}
+		store.progress = signup.Progress{State: onboarding.Failed, Step: test.step, Age: test.age}
 		service := over(store, func(s *signup.Settings) { s.ResendAfter = 10 * time.Minute })
-		want := signup.Standing{Mail: signup.MailHandedOver, ResendIn: test.again, ResendsLeft: test.left}
+		want := signup.Standing{Mail: signup.MailGivenUp, ResendIn: test.again, ResendsLeft: test.left}
 		if got, err := service.Standing(t.Context(), "x"); err != nil || got != want {
 			t.Errorf("step %d, %v old: %+v, %v, want %+v", test.step, test.age, got, err, want)
 		}

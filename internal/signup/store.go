@@ -60,13 +60,20 @@ type Store interface {
 // Progress is how the latest mail of a sign-up is getting on.
 type Progress struct {
 	State onboarding.State
-	// Tried tells that an attempt to send it was refused for now.
-	Tried bool
 	// Step is the mail's step, from 1.
 	Step int
 	// Age is how long ago it was owed.
 	Age time.Duration
+	// Delayed tells that a mail of its age would still wait, were it to be sent:
+	// one that was due before it was owed does, or the mail server was away when
+	// it was last called, within the last [AwayFor]. It is known however the
+	// mail has ended.
+	Delayed bool
 }
+
+// AwayFor is how long a mail server counts as away after nobody reached it. It is
+// called more often than that while mails wait for it.
+const AwayFor = time.Minute
 
 // Resend asks for one more mail.
 type Resend struct {
@@ -131,9 +138,8 @@ type Redeemer interface {
 	//     unfinished mails are cancelled, and r.Welcome is owed to it;
 	//   - a sign-up whose address is another's account opens a session of that
 	//     account, and its own names are discarded. Its other mails stay owed, as
-	//     do those that are asked for later: called off, they would count as handed
-	//     over while the mail server has everybody else's wait, and whoever filled
-	//     in the form, who may be a stranger, would see that it was redeemed;
+	//     do those that are asked for later: whoever filled in the form, who may
+	//     be a stranger, goes on as if nothing had happened;
 	//   - a request to sign in opens a session of the account of its
 	//     fingerprint.
 	// What opens a session of another sign-up's account was sent to that account's

@@ -53,10 +53,10 @@ type checkView struct {
 // many there can be.
 type resendView struct{ In, Left int }
 
-// How soon the page looks again: in a moment the mail leaves; when the mail
-// server is away, it will be for a while.
+// How soon the page looks again: what is said of a mail changes 10 seconds after
+// it was owed; when the mail server is away, it will be for a while.
 const (
-	refreshAccepted = 2
+	refreshAccepted = 5
 	refreshWaiting  = 15
 )
 

@@ -46,12 +46,17 @@ func TestStatusPage(t *testing.T) {
 		code    bool
 		happens func(*testing.T, *house)
 	}{
-		{"accepted", "2;url=/signup/status", false, func(*testing.T, *house) {}},
+		{"accepted", "5;url=/signup/status", false, func(*testing.T, *house) {}},
+		{"accepted", "5;url=/signup/status", false, func(t *testing.T, h *house) { h.deliver(t) }},
 		{"waiting", "15;url=/signup/status", false, func(t *testing.T, h *house) {
 			h.end(t, onboarding.Result{To: onboarding.Due, After: time.Hour, Counts: true})
+			h.clock.advance(time.Minute)
 		}},
 		{"waiting", "15;url=/signup/status", false, func(_ *testing.T, h *house) { h.clock.advance(time.Minute) }},
-		{"handed-over", "", true, func(t *testing.T, h *house) { h.deliver(t) }},
+		{"handed-over", "", true, func(t *testing.T, h *house) {
+			h.deliver(t)
+			h.clock.advance(time.Minute)
+		}},
 		{"given-up", "", false, func(t *testing.T, h *house) { h.end(t, onboarding.Result{To: onboarding.Failed, Counts: true}) }},
 	} {
 		h := newHouse(t, home, nil)
@@ -127,7 +132,7 @@ func TestAcceptedPageFollowsTheMail(t *testing.T) {
 	h := newHouse(t, home, nil)
 	v := h.visitor(t)
 	doc := page(t, v.signUp("Ada", "ada@example.com"))
-	if doc.Find("#mail-status").AttrOr("data-status", "") != "accepted" || doc.Find("meta[http-equiv=refresh]").AttrOr("content", "") != "2;url=/signup/status" {
+	if doc.Find("#mail-status").AttrOr("data-status", "") != "accepted" || doc.Find("meta[http-equiv=refresh]").AttrOr("content", "") != "5;url=/signup/status" {
 		t.Error("the page does not look again")
 	}
 }
@@ -151,7 +156,7 @@ func TestConfirmByCode(t *testing.T) {
 	v := h.visitor(t)
 	v.signUp("Ada", "ada@example.com")
 	letter := h.letter(t)
-	wrong := v.submit(v.get("/signup/status"), "#code-form", url.Values{"code": {"no code"}})
+	wrong := v.submit(v.get("/signup/status?code"), "#code-form", url.Values{"code": {"no code"}})
 	wantStatus(t, wrong, http.StatusUnprocessableEntity)
 	doc := page(t, wrong)
 	if field := doc.Find("#code"); field.AttrOr("aria-invalid", "") != "true" || !strings.Contains(field.AttrOr("aria-describedby", ""), "code-error") ||

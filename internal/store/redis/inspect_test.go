@@ -60,7 +60,7 @@ func inspect(url string) (faults []string) {
 
 // kinds are what keys can be, by what stands before their second colon.
 var kinds = []string{
-	"subject", "mail", "attempts", "due", "queued", "expiring", "held", "unknown", "dead", "finished", "purged", "beats", "healthy",
+	"subject", "mail", "attempts", "due", "queued", "expiring", "held", "unknown", "dead", "finished", "purged", "beats", "healthy", "away",
 	"signups", "judged", "requests", "account", "of", "asked", "charged", "charges", "session", "sessions", "ending", "key", "uses",
 	"counts", "keys", "documents", "version", "move", "limit", "fence", "ping",
 }

@@ -12,7 +12,8 @@ import (
 
 // Progress implements [signup.Store].
 func (s *Store) Progress(ctx context.Context, id string) (signup.Progress, error) {
-	v, err := s.run(ctx, s.steps.progress, redisdb.Answered, id, string(onboarding.SignUp))
+	v, err := s.run(ctx, s.steps.progress, redisdb.Answered,
+		id, string(onboarding.SignUp), string(onboarding.SignUp.Lane()), ms(signup.AwayFor))
 	if err != nil {
 		return signup.Progress{}, fmt.Errorf("read progress: %w", err)
 	}
@@ -30,7 +31,7 @@ func (r *reply) progress() (signup.Progress, error) {
 	if !r.more() && r.err == nil {
 		return signup.Progress{}, signup.ErrNotFound
 	}
-	p := signup.Progress{State: onboarding.State(r.text()), Tried: r.bool(), Step: int(r.int()), Age: r.age()}
+	p := signup.Progress{State: onboarding.State(r.text()), Delayed: r.bool(), Step: int(r.int()), Age: r.age()}
 	return p, r.err
 }
 
@@ -39,7 +40,7 @@ func (r *reply) progress() (signup.Progress, error) {
 func (s *Store) Resend(ctx context.Context, re signup.Resend) (p signup.Progress, made bool, err error) {
 	lane := onboarding.SignUp.Lane()
 	v, err := s.run(ctx, s.steps.resend, redisdb.Replicated,
-		re.SignUp, string(onboarding.SignUp), string(lane), ms(re.Expiry), ms(re.After), re.Most)
+		re.SignUp, string(onboarding.SignUp), string(lane), ms(signup.AwayFor), ms(re.Expiry), ms(re.After), re.Most)
 	if err != nil {
 		return signup.Progress{}, false, fmt.Errorf("owe another mail: %w", err)
 	}

@@ -27,6 +27,7 @@
 //	expiring           due and queued mails by their expiry
 //	held:INCARNATION   what a process has claimed, by when
 //	unknown, dead      by when a copy is made; by when they were given up
+//	away               when no mail server was reached, if that was the last thing heard of it
 //	finished           a log, for retention; purged, a bit for each number
 //	beats, healthy     when a process was last heard, and since when without a gap
 //	signups            a log of ids by number; judged, up to which number Purge has looked

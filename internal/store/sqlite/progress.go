@@ -17,7 +17,24 @@ func (s *Store) Progress(ctx context.Context, id string) (p signup.Progress, err
 	if err != nil {
 		return signup.Progress{}, fmt.Errorf("read how a mail is getting on: %w", unavailable(err))
 	}
-	return p, nil
+	return s.withServer(p), nil
+}
+
+// withServer adds what is known of the mail server.
+func (s *Store) withServer(p signup.Progress) signup.Progress {
+	p.Delayed = p.Delayed || since(s.now().UnixMilli(), s.away.Load()) < signup.AwayFor
+	return p
+}
+
+// heardOf keeps when the mail server was away. Only this process calls it, and
+// does so again soon after a start.
+func (s *Store) heardOf(r onboarding.Result) {
+	switch {
+	case r.Away:
+		s.away.Store(s.now().UnixMilli())
+	case r.To == onboarding.Sent || r.Counts:
+		s.away.Store(0)
+	}
 }
 
 // progress tells of the mail of a sign-up with the highest step.
@@ -30,20 +47,28 @@ func (t *tx) progress(id string) (signup.Progress, error) {
 		return signup.Progress{}, signup.ErrNotFound
 	}
 	p := signup.Progress{State: onboarding.Purged}
+	var created int64
 	_, err = query(t.conn, sqlProgress, func(r *row) error {
 		_, purpose, step, err := onboarding.MailID(r.text()).Parse()
 		if err != nil || purpose != onboarding.SignUp || step <= p.Step {
 			return err
 		}
-		p = signup.Progress{State: onboarding.State(r.text()), Step: step, Age: since(t.now, r.int()), Tried: r.bool()}
+		p = signup.Progress{State: onboarding.State(r.text()), Step: step}
+		created = r.int()
+		p.Age = since(t.now, created)
 		return nil
 	}, id, id)
+	if err != nil {
+		return signup.Progress{}, err
+	}
+	_, p.Delayed, err = one(t.conn, sqlWaitsBefore, string(onboarding.SignUp.Lane()), created)
 	return p, err
 }
 
 const (
 	sqlSignUpNumber = "SELECT seq FROM signups WHERE id = ?"
-	sqlProgress     = "SELECT id, state, created_at, attempts > 0 OR phase <> '' FROM mails WHERE " + sqlOfSubject
+	sqlWaitsBefore  = "SELECT 1 FROM mails WHERE state IN ('due', 'queued') AND lane = ? AND at < ? LIMIT 1"
+	sqlProgress     = "SELECT id, state, created_at FROM mails WHERE " + sqlOfSubject
 )
 
 // Resend implements [signup.Store].
@@ -55,7 +80,7 @@ func (s *Store) Resend(ctx context.Context, r signup.Resend) (p signup.Progress,
 	if err != nil {
 		return signup.Progress{}, false, fmt.Errorf("owe one more mail: %w", unavailable(err))
 	}
-	return p, made, nil
+	return s.withServer(p), made, nil
 }
 
 func (t *tx) resend(r signup.Resend) (p signup.Progress, made bool, err error) {
@@ -63,9 +88,12 @@ func (t *tx) resend(r signup.Resend) (p signup.Progress, made bool, err error) {
 	if err != nil || p.Step >= r.Most || p.Step > 0 && p.Age < r.After {
 		return p, false, err
 	}
-	p = signup.Progress{State: onboarding.Due, Step: p.Step + 1}
-	id := onboarding.NewMailID(r.SignUp, onboarding.SignUp, p.Step)
-	return p, true, t.owe(onboarding.Owed{ID: id, Expiry: r.Expiry})
+	id := onboarding.NewMailID(r.SignUp, onboarding.SignUp, p.Step+1)
+	if err := t.owe(onboarding.Owed{ID: id, Expiry: r.Expiry}); err != nil {
+		return signup.Progress{}, false, err
+	}
+	p, err = t.progress(r.SignUp)
+	return p, true, err
 }
 
 // Ask implements [signup.Store].

@@ -40,6 +40,7 @@ func (s *Store) Record(ctx context.Context, c onboarding.Claim, r onboarding.Res
 	if err != nil {
 		return "", fmt.Errorf("record outcome: %w", gone(err))
 	}
+	s.heardOf(r)
 	return state, nil
 }
 

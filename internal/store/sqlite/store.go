@@ -89,7 +89,8 @@ type Store struct {
 
 	written counts // owned by the writer goroutine: what the file holds
 
-	erased atomic.Bool // something, since the log was emptied
+	erased atomic.Bool  // something, since the log was emptied
+	away   atomic.Int64 // when the mail server was last away, in unix milliseconds; 0 if it is not
 }
 
 // Open opens or creates the store and recovers what former owners of the data

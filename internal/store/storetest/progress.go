@@ -13,8 +13,8 @@ import (
 
 var progressTests = []test{
 	{name: "TellsWhereTheLatestMailIs", run: progressTells},
-	{name: "TriedOnceItWasRefusedForNow", run: progressTried},
-	{name: "NotTriedByAClaimThatWasGivenBack", run: progressDrained},
+	{name: "I7_DelayedBehindMailsThatWereDueBefore", run: progressBehind},
+	{name: "I7_DelayedWhileTheMailServerIsAway", run: progressAway},
 	{name: "ItsAgeCountsFromWhenItWasOwed", run: progressAge},
 	{name: "NotFoundForASignUpThatNeverWas", run: progressNotFound},
 	{name: "I7_AnErasedSignUpIsLikeAnyOther", run: progressErased},
@@ -67,28 +67,54 @@ func progressTells(w *world) {
 		equal(w, "state", p.State, state)
 		equal(w, "step", p.Step, 1)
 	}
+	equal(w, "state", w.progress(w.kept()).State, onboarding.Suppressed)
+}
+
+// kept is a sign-up whose mail is kept back.
+func (w *world) kept() string {
+	w.Helper()
 	a := w.acceptance()
 	a.Muted = "muted"
 	w.suppressed(w.stored(a))
-	equal(w, "state", w.progress(a.Person.ID).State, onboarding.Suppressed)
+	return a.Person.ID
 }
 
-func progressTried(w *world) {
-	down := onboarding.Result{To: onboarding.Due, Reply: onboarding.Reply{Phase: "connect"}, Reason: "the mail server is down"}
-	for _, refused := range []onboarding.Result{to(onboarding.Due), down} {
-		id := w.accept()
-		equal(w, "tried at first", w.progress(id.Subject()).Tried, false)
-		h := w.claim(id)
-		equal(w, "tried while it is tried", w.progress(id.Subject()).Tried, false)
-		w.record(h.Claim, refused)
-		equal(w, "tried", w.progress(id.Subject()).Tried, true)
+func progressBehind(w *world) {
+	first := w.accept()
+	w.Advance(time.Second)
+	id := w.kept()
+	equal(w, "delayed behind a mail that is due", w.progress(id).Delayed, true)
+	w.Advance(time.Second)
+	ref := w.ref(w.accept())
+	h := w.claim(first)
+	equal(w, "delayed by one that is being sent, and a later one", w.progress(id).Delayed, false)
+	w.must(w.Store.Relayed(w.ctx, []onboarding.Ref{ref}))
+	w.Advance(time.Second)
+	equal(w, "delayed behind one that is queued", w.progress(w.kept()).Delayed, true)
+	later := to(onboarding.Due)
+	later.After = time.Minute
+	w.record(h.Claim, later)
+	equal(w, "delayed by one that was refused for now", w.progress(id).Delayed, false)
+}
+
+func progressAway(w *world) {
+	away := onboarding.Result{To: onboarding.Due, Away: true, Reply: onboarding.Reply{Phase: "connect"}, Reason: "the mail server is down"}
+	id := w.kept()
+	mail := w.accept()
+	for _, heard := range []onboarding.Result{to(onboarding.Sent), to(onboarding.Due)} {
+		equal(w, "delayed before", w.progress(id).Delayed, false)
+		w.record(w.claim(mail).Claim, away)
+		w.Advance(signup.AwayFor - time.Millisecond)
+		equal(w, "delayed by a server that is away", w.progress(id).Delayed, true)
+		w.Advance(time.Millisecond)
+		equal(w, "delayed by one that nobody called for long", w.progress(id).Delayed, false)
+		w.record(w.claim(mail).Claim, away)
+		w.record(w.claim(mail).Claim, onboarding.Result{To: onboarding.Due, Drained: true, Reason: "the process was stopped"})
+		equal(w, "delayed while nothing else is known", w.progress(id).Delayed, true)
+		w.record(w.committing(mail).Claim, heard)
+		equal(w, "delayed when it was heard of", w.progress(id).Delayed, false)
+		mail = w.accept()
 	}
-}
-
-func progressDrained(w *world) {
-	id := w.accept()
-	w.record(w.claim(id).Claim, onboarding.Result{To: onboarding.Due, Drained: true, Reason: "the process was stopped"})
-	equal(w, "tried", w.progress(id.Subject()).Tried, false)
 }
 
 func progressAge(w *world) {

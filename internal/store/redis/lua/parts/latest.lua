@@ -12,11 +12,23 @@ local function latest(subject, purpose)
   return step, n
 end
 
+-- waits tells whether a mail of a lane that was due before a time is not with a
+-- sender yet.
+local function waits(lane, before)
+  for _, state in ipairs({ 'due:', 'queued:' }) do
+    local at = call('ZRANGE', P .. state .. lane, 0, 0, 'WITHSCORES')[2]
+    if at and tonumber(at) < tonumber(before) then return true end
+  end
+  return false
+end
+
 -- progress tells how the latest mail is getting on. Of one that was purged
 -- nothing is left but that; it is as old as its sign-up then.
-local function progress(subject, purpose)
+local function progress(subject, purpose, lane, away)
   local step, n = latest(subject, purpose)
-  local m = n and call('HMGET', P .. 'mail:' .. n, 'state', 'created', 'attempts', 'phase') or {}
+  local m = n and call('HMGET', P .. 'mail:' .. n, 'state', 'created') or {}
   local created = m[2] or num(call('HGET', P .. 'subject:' .. subject, 'accepted')) * 1000
-  return { state = m[1] or 'purged', tried = (num(m[3]) > 0 or m[4]) and 1 or 0, step = step, age = now - created }
+  local gone = call('GET', P .. 'away')
+  local delayed = waits(lane, created) or gone and now - gone < away
+  return { m[1] or 'purged', delayed and 1 or 0, step, now - created }
 end
