@@ -15,7 +15,7 @@ import (
 // in a hundred fails where there is nothing to find, and the machine is shared,
 // so a pair of distributions may be measured three times; what leaks leaks each
 // time. The pairs are enough to hold the medians together while others use the
-// machine: with 300, one round in fifty did not.
+// machine: with 300, one round in 24 did not.
 const (
 	closeTo = 0.05
 	alpha   = 0.01
