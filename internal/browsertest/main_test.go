@@ -17,6 +17,10 @@ import (
 // patience is how long anything may take on a busy machine.
 const patience = 2 * time.Minute
 
+// settled is more than the time in which nothing is said of a mail but that it
+// was accepted.
+const settled = 15 * time.Second
+
 // again is after what time a person tries once more what had no effect.
 const again = 10 * time.Second
 

@@ -136,6 +136,7 @@ func (g *guide) signUp() {
 	v.press("#sign-up-form button")
 	g.look(v, "check: accepted", 202)
 	d.mail(ada, 1)
+	d.age(settled)
 	v.visit("/signup/status")
 	g.look(v, "check: handed over", 200)
 	v.fill("#code", wrong(d.mail(ada, 1).code(g.t)))
@@ -314,6 +315,7 @@ func (g *guide) mailServer() {
 		v.fill("#first", "Ada")
 		v.fill("#email", state.email)
 		v.press("#sign-up-form button")
+		d.age(settled)
 		d.until("the mail is "+state.mail, func() bool {
 			v.visit("/signup/status")
 			return eval[string](v, `document.querySelector("#mail-status").dataset.status`) == state.mail
