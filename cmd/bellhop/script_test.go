@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"bellhop/internal/redistest"
+	"bellhop/internal/sidebyside"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -30,7 +31,7 @@ const dontLinger = "atexit_sleep_ms=0"
 
 // atOnce is how many scripts run side by side when nothing else is said: they
 // wait for most of their time, for processes to be ready and locks to end.
-const atOnce = "6"
+const atOnce = 6
 
 func TestMain(m *testing.M) {
 	testscript.Main(tests{m}, map[string]func(){"bellhop": main, "sbclient": sbclient})
@@ -40,14 +41,9 @@ func TestMain(m *testing.M) {
 type tests struct{ *testing.M }
 
 func (m tests) Run() int {
-	flag.Parse()
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
-	if !said {
-		if err := flag.Set("test.parallel", atOnce); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 2
-		}
+	if err := sidebyside.AtOnce(atOnce); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
 	}
 	return m.M.Run()
 }

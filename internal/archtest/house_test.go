@@ -68,6 +68,7 @@ func house() []room {
 		{"internal/durable", nil},
 		{"internal/notice", nil},
 		{"internal/redistest", nil},
+		{"internal/sidebyside", nil},
 		{"internal/lifecycle/lifecycletest", []string{"internal/lifecycle"}},
 		{"internal/lifecycle", nil},
 		{"internal/archtest", nil},

@@ -1,7 +1,6 @@
 package browsertest
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"bellhop/internal/sidebyside"
 
 	"go.uber.org/goleak"
 )
@@ -26,17 +27,12 @@ const again = 10 * time.Second
 
 // atOnce is how many tests run side by side when nothing else is said: for some
 // of their time they wait for the browser.
-const atOnce = "4"
+const atOnce = 4
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
-	if !said {
-		if err := flag.Set("test.parallel", atOnce); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(2)
-		}
+	if err := sidebyside.AtOnce(atOnce); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
 	}
 	code := m.Run()
 	if b := running.Load(); b != nil {

@@ -1,28 +1,24 @@
 package crashtest
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"bellhop/internal/sidebyside"
 )
 
 // atOnce is how many tests run side by side when nothing else is said: they
 // wait for most of their time, for the dead to be found out and locks to end.
-const atOnce = "10"
+const atOnce = 10
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
-	if !said {
-		if err := flag.Set("test.parallel", atOnce); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(2)
-		}
+	if err := sidebyside.AtOnce(atOnce); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
 	}
 	code := m.Run()
 	if dir, err := shelf(); err == nil {

@@ -2,7 +2,6 @@ package enumerationtest
 
 import (
 	"bufio"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"bellhop/internal/sidebyside"
 )
 
 // binary is the program, built once for all tests by TestMain.
@@ -18,7 +19,7 @@ func binary(dir string) string { return filepath.Join(dir, "bellhop") }
 
 // atOnce is how many conversations are held side by side when nothing else is
 // said: they wait for most of their time, until a mail's first seconds are over.
-const atOnce = "16"
+const atOnce = 16
 
 var built string // the directory TestMain has built it in
 
@@ -28,13 +29,8 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	built = dir
-	flag.Parse()
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
-	if !said {
-		if err := flag.Set("test.parallel", atOnce); err != nil {
-			panic(err)
-		}
+	if err := sidebyside.AtOnce(atOnce); err != nil {
+		panic(err)
 	}
 	if out, err := exec.Command("go", "build", "-o", binary(dir), "bellhop/cmd/bellhop").CombinedOutput(); err != nil {
 		panic("go build: " + err.Error() + "\n" + string(out))
