@@ -411,8 +411,9 @@ func redeemAfterClose(w *world) {
 }
 
 // race lets many callers redeem at once and returns those who succeeded, with
-// what they got. The others must have been told that they came too late.
-func (w *world) race(all []signup.Redemption) (won []signup.Redemption, got []signup.Redeemed) {
+// what they got. The others must have been told that they came too late, which
+// is to say late.
+func (w *world) race(all []signup.Redemption, late error) (won []signup.Redemption, got []signup.Redeemed) {
 	w.Helper()
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -426,7 +427,7 @@ func (w *world) race(all []signup.Redemption) (won []signup.Redemption, got []si
 			switch {
 			case err == nil:
 				won, got = append(won, r), append(got, redeemed)
-			case !errors.Is(err, signup.ErrUsed):
+			case !errors.Is(err, late):
 				w.Errorf("redeem: %v", err)
 			}
 		})
@@ -444,7 +445,7 @@ func (w *world) oneOfMany(h onboarding.Held, who address.Address) signup.Redeeme
 	for i := range all {
 		all[i] = w.redemption(h, who)
 	}
-	won, got := w.race(all)
+	won, got := w.race(all, signup.ErrUsed)
 	equal(w, "callers who succeeded", len(won), 1)
 	sessions, err := w.Store.Sessions(w.ctx, got[0].Account.ID)
 	w.must(err)
@@ -471,7 +472,7 @@ func signInConcurrently(w *world) {
 func redeemRepeatedConcurrently(w *world) {
 	who := w.someone()
 	all := slices.Repeat([]signup.Redemption{w.redemption(w.mailed(who), who)}, 16)
-	won, got := w.race(all)
+	won, got := w.race(all, signup.ErrUsed)
 	equal(w, "callers who succeeded", len(won), len(all))
 	for _, redeemed := range got {
 		equal(w, "confirmed", redeemed.Confirmed, true)
@@ -491,7 +492,7 @@ func redeemRivals(w *world) {
 		h := w.sent(w.stored(w.ofOlderProgram(who))) // which have no budget
 		all = append(all, w.redemption(h, who))
 	}
-	won, got := w.race(all)
+	won, got := w.race(all, signup.ErrUsed)
 	equal(w, "callers who succeeded", len(won), rivals)
 	confirmed := 0
 	for _, redeemed := range got {

@@ -1,10 +1,7 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"bellhop/internal/address"
@@ -204,28 +201,9 @@ func spellingConcurrently(w *world) {
 		first := w.mailed(small)
 		w.Advance(resendAfter)
 		second := w.mailed(capital)
-		all := []signup.Redemption{w.redemption(first, small), w.redemption(second, capital)}
-		var won, dead atomic.Int64
-		var group sync.WaitGroup
-		start := make(chan struct{})
-		for i, r := range all {
-			group.Go(func() {
-				<-start
-				redeemed, err := w.caller(i).Redeem(w.ctx, r)
-				switch {
-				case err == nil && redeemed.Account.ID == r.Mail.Subject():
-					won.Add(1)
-				case errors.Is(err, signup.ErrLinkDead):
-					dead.Add(1)
-				default:
-					w.Errorf("redeem: the account of %s, %v", redeemed.Account.ID, err)
-				}
-			})
-		}
-		close(start)
-		group.Wait()
-		equal(w, "accounts", won.Load(), 1)
-		equal(w, "dead links", dead.Load(), 1)
+		won, got := w.race([]signup.Redemption{w.redemption(first, small), w.redemption(second, capital)}, signup.ErrLinkDead)
+		equal(w, "accounts", len(won), 1)
+		equal(w, "account", got[0].Account.ID, won[0].Mail.Subject())
 	}
 }
 
