@@ -112,6 +112,10 @@ type Result struct {
 	Reply Reply
 }
 
+// Answered tells that the mail server was there: the mail was taken, or the
+// attempt was one that counts.
+func (r Result) Answered() bool { return !r.Away && (r.To == Sent || r.Counts) }
+
 // Reply is what the mail server said at the end of an attempt.
 type Reply struct {
 	Phase    string // in which SMTP phase the attempt ended

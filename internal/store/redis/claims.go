@@ -98,7 +98,7 @@ func (s *Store) Record(ctx context.Context, c onboarding.Claim, r onboarding.Res
 		string(c.Mail), string(c.Holder), c.Op,
 		string(r.To), ms(r.After), flag(r.Counts), flag(r.Drained), r.Reason,
 		r.Reply.Phase, r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, ms(s.policy.UnknownPause), s.copies,
-		purse.budget, purse.budgets, flag(r.Away))
+		purse.budget, purse.budgets, flag(r.Away), flag(r.Answered()))
 	if err == nil {
 		answer := newReply(v)
 		if err = decided(answer.text()); err == nil {

@@ -32,7 +32,7 @@ func (s *Store) heardOf(r onboarding.Result) {
 	switch {
 	case r.Away:
 		s.away.Store(s.now().UnixMilli())
-	case r.To == onboarding.Sent || r.Counts:
+	case r.Answered():
 		s.away.Store(0)
 	}
 }

@@ -1,7 +1,8 @@
 local id, holder, op = ARGV[2], ARGV[3], ARGV[4]
 local r = { to = ARGV[5], after = tonumber(ARGV[6]), counts = ARGV[7] == '1', drained = ARGV[8] == '1', reason = ARGV[9],
   phase = ARGV[10], code = tonumber(ARGV[11]), enhanced = ARGV[12], answer = ARGV[13] }
-local pause, copies, purse, budgets, away = tonumber(ARGV[14]), ARGV[15], ARGV[16], ARGV[17], ARGV[18] == '1'
+local pause, copies, purse, budgets = tonumber(ARGV[14]), ARGV[15], ARGV[16], ARGV[17]
+local away, answered = ARGV[18] == '1', ARGV[19] == '1' -- what was heard of the mail server
 local OUTCOME = { sent = 'accepted', due = 'undelivered', failed = 'undelivered', unknown = 'unknown' }
 
 local n = find(id)
@@ -91,7 +92,7 @@ if step then
 end -- otherwise it was recorded before
 if away then
   call('SET', P .. 'away', int(now))
-elseif r.to == 'sent' or r.counts then
+elseif answered then
   call('DEL', P .. 'away')
 end
 return { 'ok', m.state }
