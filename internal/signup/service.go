@@ -18,8 +18,8 @@ type Settings struct {
 	Policy onboarding.Policy
 	// Links derives the links and codes. It has no default.
 	Links onboarding.Links
-	// Secret is what fingerprints, device tokens and [Key.Form] are made with, the same in
-	// every process of an installation and for good. It has no default.
+	// Secret is what fingerprints, device tokens and [Key.Form] are made with, the
+	// same in every process of an installation and for good. It has no default.
 	Secret []byte
 	// Notify is called after each commit that made a mail due in a lane. It must
 	// not block. Default: nobody is told.

@@ -119,18 +119,18 @@ type Mint struct {
 // Redeemer exchanges what mails carry.
 type Redeemer interface {
 	// Mint returns the latest mint of a mail that a link names. [ErrLinkDead] if
-	// the mail is not [Redeemable], is not there or never reached its commit, if its subject is not
-	// there or erased, or if it is a request to sign in without an account. It
-	// changes nothing and promises nothing: pages show it.
+	// the mail is not [Redeemable], is not there or never reached its commit, if
+	// its subject is not there or erased, or if it is a request to sign in without
+	// an account. It changes nothing and promises nothing: pages show it.
 	Mint(ctx context.Context, id onboarding.MailID) (Mint, error)
 	// Try counts one try of a code against a subject, a sign-up or a request to
 	// sign in, and returns once that is on disk, with the latest mints of all
-	// its [Redeemable] mails. [ErrTries] when it had most tries before, [ErrNotFound] when it
-	// is not there, or erased; nothing is counted then. When it was redeemed, or
-	// is a sign-up whose address has become the account of another one, the try
-	// is counted like any other and there are no mints: codes are for the
-	// browser that asked, and it may be a stranger's, who must not be able to
-	// tell.
+	// its [Redeemable] mails. [ErrTries] when it had most tries before,
+	// [ErrNotFound] when it is not there, or erased; nothing is counted then. When
+	// it was redeemed, or is a sign-up whose address has become the account of
+	// another one, the try is counted like any other and there are no mints: codes
+	// are for the browser that asked, and it may be a stranger's, who must not be
+	// able to tell.
 	Try(ctx context.Context, subject string, most int) ([]Mint, error)
 	// Redeem exchanges a mint for a session, in one commit: the subject becomes
 	// used, and
@@ -154,9 +154,9 @@ type Redeemer interface {
 	// Of any number of callers one succeeds. Under the same session id a repeat
 	// succeeds, too, and changes nothing. [ErrUsed] when the subject was
 	// redeemed before; [ErrLinkDead] when it is not there or erased, when the
-	// mail is not [Redeemable], when its latest mint is another or older than r.Within, when a request to
-	// sign in has no account, or (r.ByCode) when the address has become the account
-	// of another sign-up.
+	// mail is not [Redeemable], when its latest mint is another or older than
+	// r.Within, when a request to sign in has no account, or (r.ByCode) when the
+	// address has become the account of another sign-up.
 	Redeem(ctx context.Context, r Redemption) (Redeemed, error)
 }
 
