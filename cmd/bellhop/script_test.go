@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"bellhop/internal/porttest"
 	"bellhop/internal/redistest"
 	"bellhop/internal/sidebyside"
 
@@ -163,13 +164,14 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
+	t := testOf(env)
 	s := &stage{
 		environ:   env.Vars,
 		processes: map[string]*process{},
 		browser:   &http.Client{Transport: &http.Transport{}, CheckRedirect: stay, Jar: jar, Timeout: patience},
-		mails:     &mailServer{},
+		mails:     &mailServer{addr: porttest.Hold(t)},
 		redis:     map[string]*redistest.Server{},
-		t:         testOf(env),
+		t:         t,
 	}
 	env.Values[stageKey{}] = s
 	env.Defer(func() {

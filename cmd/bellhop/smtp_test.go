@@ -14,18 +14,14 @@ import (
 // mailServer is a script's mail server. It comes back at the same address.
 type mailServer struct {
 	running *smtptest.Server
-	addr    string // "" until the first start
+	addr    string // host:port
 	mails   []smtptest.Mail
 	met     atomic.Pointer[smtptest.Step] // where the fault was met last
 }
 
-func (m *mailServer) start() error {
-	server, err := smtptest.New(smtptest.Options{Addr: m.addr})
-	if err != nil {
-		return err
-	}
-	m.running, m.addr = server, server.Addr()
-	return nil
+func (m *mailServer) start() (err error) {
+	m.running, err = smtptest.New(smtptest.Options{Addr: m.addr})
+	return err
 }
 
 func (m *mailServer) stop() {

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus"
+
+	"bellhop/internal/porttest"
 )
 
 // busRig is "bellhop bus" with one data directory and one port, process after
@@ -28,7 +30,7 @@ type busRig struct {
 	dir     string
 	flags   []string
 	wrap    []string // what the program is run under, such as strace
-	listen  string   // the port of the first process is that of all
+	listen  string   // where every process listens
 	connect string   // the connection string
 	process *busProcess
 }
@@ -47,7 +49,7 @@ type busQueues map[string]map[string]any
 
 func newBusRig(t *testing.T, binary string, queues busQueues, flags ...string) *busRig {
 	t.Helper()
-	b := &busRig{t: t, binary: binary, dir: filepath.Join(t.TempDir(), "bus"), listen: "127.0.0.1:0", flags: flags}
+	b := &busRig{t: t, binary: binary, dir: filepath.Join(t.TempDir(), "bus"), listen: porttest.Hold(t), flags: flags}
 	if len(queues) == 0 {
 		return b
 	}
@@ -77,11 +79,8 @@ func (b *busRig) must(err error) {
 	}
 }
 
-// The lines of a greeting that matter.
-var (
-	busListens = regexp.MustCompile(`Listens +(\S+)\n`)
-	busConnect = regexp.MustCompile(`Connect +(\S+)\n`)
-)
+// busConnect is the line of a greeting that matters.
+var busConnect = regexp.MustCompile(`Connect +(\S+)\n`)
 
 // start starts a process and waits until it has greeted.
 func (b *busRig) start() *busProcess {
@@ -108,12 +107,11 @@ func (b *busRig) start() *busProcess {
 			b.t.Fatalf("bellhop bus has ended:\n%s", p.output.tail())
 		default:
 		}
-		text := p.output.String()
-		connect, listens := busConnect.FindStringSubmatch(text), busListens.FindStringSubmatch(text)
-		if connect == nil || listens == nil {
+		connect := busConnect.FindStringSubmatch(p.output.String())
+		if connect == nil {
 			return false
 		}
-		b.connect, b.listen = connect[1], listens[1]
+		b.connect = connect[1]
 		return true
 	})
 	return p

@@ -1,7 +1,6 @@
 package enumerationtest
 
 import (
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"bellhop/internal/mail/smtptest"
+	"bellhop/internal/porttest"
 )
 
 // I7: a mail that is kept back is done with at once, and one that is sent when
@@ -40,7 +40,7 @@ func TestI7_WhatIsKeptBackTakesAsLong(t *testing.T) {
 // I7: nor does anybody see it while the mail server is away, or that a mail was
 // called off because somebody left.
 func TestI7_WhatIsKeptBackWaitsAsLong(t *testing.T) {
-	data := []string{"--data-dir", filepath.Join(t.TempDir(), "data"), "--mail-budget", "1/10m", "--listen", freeAddress(t)}
+	data := []string{"--data-dir", filepath.Join(t.TempDir(), "data"), "--mail-budget", "1/10m", "--listen", porttest.Hold(t)}
 	up := serve(t, data...)
 	fresh := new(addresses)
 	known, account := fresh.next(), fresh.next()
@@ -72,17 +72,6 @@ func TestI7_WhatIsKeptBackWaitsAsLong(t *testing.T) {
 			t.Errorf("%s: the status was %q when the mail server was back", what, said)
 		}
 	}
-}
-
-// freeAddress is one where nobody listens, for a program that is started again.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // course is what the status of a pending session is, one after the other, until

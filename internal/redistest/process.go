@@ -62,8 +62,8 @@ func (p *process) ended() error {
 	}
 }
 
-// portTaken tells whether the process ended because somebody else listens on
-// its port.
+// portTaken tells whether the process ended because another one listens on its
+// port.
 func (p *process) portTaken() bool {
 	return p.ended() != nil && strings.Contains(p.tail(), "Address already in use")
 }

@@ -14,10 +14,12 @@ package redistest
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"strconv"
+	"testing"
 	"time"
+
+	"bellhop/internal/porttest"
 )
 
 // patience is how long anything here may take before it counts as broken: far
@@ -28,26 +30,14 @@ const patience = 60 * time.Second
 // host is the only address that anything here listens on.
 const host = "127.0.0.1"
 
-// Ports are chosen below those that systems give to outgoing connections
-// (32768 and up on Linux, 49152 elsewhere): nobody's client takes the port of
-// a server that is down for a moment.
-const (
-	portMin = 10000
-	portMax = 32000
-)
-
-// freePort returns a port of 127.0.0.1 on which nobody listens now. Somebody
-// may when it is used: that must be noticed and tried again.
-func freePort() (int, error) {
-	for range 200 {
-		port := portMin + rand.IntN(portMax-portMin)
-		listener, err := net.Listen("tcp", address(port))
-		if err != nil {
-			continue
-		}
-		return port, listener.Close()
+// holdPort chooses a port of 127.0.0.1 that is the test's until it ends.
+func holdPort(t testing.TB) (int, error) {
+	t.Helper()
+	_, port, err := net.SplitHostPort(porttest.Hold(t))
+	if err != nil {
+		return 0, fmt.Errorf("hold a port: %w", err)
 	}
-	return 0, fmt.Errorf("find a free port of %s between %d and %d: all that were tried are taken", host, portMin, portMax)
+	return strconv.Atoi(port)
 }
 
 func address(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

@@ -101,19 +101,13 @@ func (s *Server) end() {
 	}
 }
 
-// start runs the server for the first time, with another port if somebody took
-// the one that was free a moment ago.
+// start runs the server for the first time.
 func (s *Server) start() error {
-	for range 10 {
-		if err := s.configure(); err != nil {
-			return err
-		}
-		p, err := s.launch()
-		if err == nil || !p.portTaken() {
-			return err
-		}
+	if err := s.configure(); err != nil {
+		return err
 	}
-	return errors.New("every port that was free was taken a moment later")
+	_, err := s.launch()
+	return err
 }
 
 // launch runs the server and waits until it answers. The process is not nil
@@ -239,7 +233,7 @@ func (s *Server) Restart() {
 	err := await("the port "+s.Addr(), func() error {
 		p, err := s.launch()
 		if err != nil && p != nil && p.portTaken() {
-			return errors.New("somebody else listens there")
+			return errors.New("what the old process has forked still listens there")
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", errGone, err)

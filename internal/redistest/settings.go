@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// configure finds free ports and writes the server's redis.conf.
+// configure chooses ports and writes the server's redis.conf.
 func (s *Server) configure() error {
 	var err error
-	if s.port, err = freePort(); err != nil {
+	if s.port, err = holdPort(s.t); err != nil {
 		return err
 	}
-	if s.busPort, err = freePort(); err != nil {
+	if s.busPort, err = holdPort(s.t); err != nil {
 		return err
 	}
 	return os.WriteFile(s.configFile(), []byte(strings.Join(s.config(), "\n")+"\n"), 0o600)

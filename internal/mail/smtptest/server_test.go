@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"bellhop/internal/mail/smtptest"
+	"bellhop/internal/porttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -145,14 +146,15 @@ func TestWaitFor(t *testing.T) {
 
 // A server can come back where it was, as after an outage.
 func TestRestartOnTheSameAddress(t *testing.T) {
-	first := smtptest.Start(t, smtptest.Options{})
+	address := porttest.Hold(t)
+	first := smtptest.Start(t, smtptest.Options{Addr: address})
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := deliver(first, "ana@example.com"); err == nil {
 		t.Error("a closed server takes mails")
 	}
-	second := smtptest.Start(t, smtptest.Options{Addr: first.Addr()})
+	second := smtptest.Start(t, smtptest.Options{Addr: address})
 	if err := deliver(second, "ana@example.com"); err != nil {
 		t.Error(err)
 	}
