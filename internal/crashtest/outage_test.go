@@ -12,9 +12,11 @@ import (
 	"bellhop/internal/redistest"
 )
 
-// within is how long anybody may wait for a 503: three seconds for Redis, and
-// some for the machine.
-const within = 10 * time.Second
+// within is how long anybody may wait for a 503: a second for the limits, three
+// for the sign-up, and as much for the machine as one takes that runs several of
+// these tests. An outage that is to be refused lasts until that is read, however
+// long that is.
+const within = 30 * time.Second
 
 // A2.4: the network between all processes and Redis breaks in every way, again
 // and again, while people sign up. Nobody dies of it; whoever repeats a sign-up
