@@ -245,9 +245,11 @@ func named(args []string) (name string, rest []string) {
 	return "", args
 }
 
+// await runs a command until it says something: on stdout with success, or where
+// it is negated on stderr and without.
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: await PATTERN ARG...")
+	if len(args) < 2 {
+		ts.Fatalf("usage: [!] await PATTERN ARG...")
 	}
 	pattern, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
@@ -258,7 +260,10 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		cmd := exec.Command(program, args[1:]...)
 		cmd.Dir, cmd.Env = ts.Getenv("WORK"), stageOf(ts).environ
 		out, err := cmd.Output()
-		if err != nil || !pattern.Match(out) {
+		if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
+			out = failed.Stderr
+		}
+		if (err != nil) != neg || !pattern.Match(out) {
 			return false
 		}
 		stageOf(ts).show(ts, string(out))

@@ -120,6 +120,7 @@ func (c *crowd) ask(ctx context.Context, client *http.Client, rng *rand.Rand, to
 	resp, err := client.Do(req)
 	if err != nil {
 		c.unanswered.Add(1)
+		c.rig.t.Logf("no answer after %v: %v", time.Since(began), err)
 		return ""
 	}
 	defer resp.Body.Close()
