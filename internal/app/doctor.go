@@ -148,7 +148,7 @@ func diskFindings(dir string) []redisdb.Finding {
 	case err != nil:
 		found = append(found, redisdb.Finding{Level: redisdb.Warning, Text: "The room on the disk cannot be told: " + err.Error() + "."})
 	case free < lowSpace:
-		found = append(found, redisdb.Finding{Level: redisdb.Warning, Text: fmt.Sprintf("Only %d MB are free on the disk of the data directory. When it is full, sign-ups are refused.", free>>20)})
+		found = append(found, redisdb.Finding{Level: redisdb.Warning, Text: fmt.Sprintf("Only %d MB are free on the disk of the data directory. When it is full, Bellhop ends rather than guess what was written, and starts again when there is room.", free>>20)})
 	default:
 		found = append(found, redisdb.Finding{Level: redisdb.OK, Text: fmt.Sprintf("%d MB are free on the disk of the data directory.", free>>20)})
 	}

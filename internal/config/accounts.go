@@ -26,18 +26,23 @@ const (
 	// asked can type it for an hour.
 	longestSignIn = 30 * time.Minute
 	// pendingLife is how long a sign-up's page can ask for another mail.
-	pendingLife      = 72 * time.Hour
+	pendingLife = 72 * time.Hour
+	// shortestIdle is some times as long as between two marks of a session's use.
+	shortestIdle     = 10 * time.Minute
 	shortestRotation = 24 * time.Hour
 )
 
 // checkAccounts looks at each setting, and at those that must fit together.
 func (s *Serve) checkAccounts(f *Faults) {
 	before := len(*f)
+	if s.SessionIdle < shortestIdle {
+		f.add("session-idle", fmt.Sprintf("want 10m or more, got %v", s.SessionIdle), "a use is noted once a minute; 168h suit most")
+	}
 	for _, setting := range []struct {
 		flag  string
 		value time.Duration
 	}{
-		{"sign-in-expiry", s.SignInExpiry}, {"code-expiry", s.CodeExpiry}, {"session-idle", s.SessionIdle},
+		{"sign-in-expiry", s.SignInExpiry}, {"code-expiry", s.CodeExpiry},
 		{"session-life", s.SessionLife}, {"unconfirmed-retention", s.UnconfirmedRetention},
 	} {
 		checkPositive(f, setting.flag, setting.value)

@@ -118,6 +118,7 @@ func TestRules(t *testing.T) {
 		{flag: "mail-expiry", value: "-1h", want: "want a duration over 0"},
 		{flag: "mail-expiry", value: "three days", want: "not a duration"},
 		{flag: "unknown-pause", value: "0", want: "want a duration over 0"},
+		{flag: "session-idle", value: "599s", want: "want 10m or more"},
 		{flag: "session-idle", value: "721h", want: "longer than --session-life"},
 		{flag: "session-life", value: "0", want: "want a duration over 0"},
 		{flag: "access-life", value: "59s", want: "want 1m to 1h"},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bellhop/internal/onboarding"
+	"bellhop/internal/redistest"
 )
 
 // B2.3, T9: a link is used by a hundred at the same moment, half of them at one
@@ -28,15 +29,7 @@ func TestB2_3_OneOfAHundredAtTwoProcesses(t *testing.T) {
 		}
 	}()
 	for range people {
-		c := &citizen{town: r.town, to: r.newPerson()}
-		r.town.citizens = append(r.town.citizens, c)
-		status, answer := c.call(doors[0], http.MethodPost, "/createUser", "", fmt.Sprintf(`{"first":"Ada","email":%q}`, c.to))
-		var signedUp struct{ ID string }
-		if err := json.Unmarshal(answer, &signedUp); err != nil || status != http.StatusAccepted {
-			t.Fatalf("a sign-up was answered %d: %s", status, answer)
-		}
-		r.promise(signedUp.ID, c.to)
-		c.owed(signedUp.ID, onboarding.SignUp)
+		c := r.newCitizen(doors[0])
 		c.race(doors, c.links[0])
 		if !askSignIn(c, doors[1]) {
 			t.Fatal("to ask for a link to sign in was not answered")
@@ -51,18 +44,39 @@ func TestB2_3_OneOfAHundredAtTwoProcesses(t *testing.T) {
 	r.judge(r.settled())
 }
 
+// newCitizen signs somebody up who has no plan.
+func (r *rig) newCitizen(v *visit) *citizen {
+	r.t.Helper()
+	c := &citizen{town: r.town, to: r.newPerson()}
+	r.town.citizens = append(r.town.citizens, c)
+	status, answer := c.call(v, http.MethodPost, "/createUser", "", fmt.Sprintf(`{"first":"Ada","email":%q}`, c.to))
+	var signedUp struct{ ID string }
+	if err := json.Unmarshal(answer, &signedUp); err != nil || status != http.StatusAccepted {
+		r.t.Fatalf("a sign-up was answered %d: %s", status, answer)
+	}
+	r.promise(signedUp.ID, c.to)
+	c.owed(signedUp.ID, onboarding.SignUp)
+	return c
+}
+
+// token is a link's, once that has come.
+func (c *citizen) token(l *link) (token string) {
+	c.town.rig.t.Helper()
+	c.town.rig.await("the mail to come", func() bool {
+		var err error
+		if token, err = c.town.post.link(l.mail); err != nil {
+			c.town.rig.t.Fatal(err)
+		}
+		return token != ""
+	})
+	return token
+}
+
 // race uses a link, once it has come, from a hundred places at once.
 func (c *citizen) race(doors []*visit, l *link) {
 	t := c.town.rig.t
 	t.Helper()
-	c.town.rig.await("the mail to come", func() bool {
-		token, err := c.town.post.link(l.mail)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return token != ""
-	})
-	token, _ := c.town.post.link(l.mail)
+	token := c.token(l)
 	type use struct {
 		status           int
 		answer           []byte
@@ -108,4 +122,30 @@ func (c *citizen) sessions(v *visit) int {
 		c.wrong("/me/sessions", status, answer)
 	}
 	return len(list)
+}
+
+// A2.4: the answer to a redemption is lost between Redis and the process. Whoever
+// used the link has the session all the same.
+func TestA2_4_ALostAnswerUsesUpNoLink(t *testing.T) {
+	t.Parallel()
+	server := durable(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	r := newRedisRig(t, built(t, shipped), server.URLAt(proxy.Addr(), 0)).withTown(1)
+	v := &visit{ctx: t.Context(), client: &http.Client{Timeout: patience, Transport: &http.Transport{}}, door: r.start().url}
+	defer v.client.CloseIdleConnections()
+	c := r.newCitizen(v)
+	token := c.token(c.links[0])
+	before := proxy.Cuts()
+	proxy.CutBeforeReply(string(onboarding.NewMailID(c.links[0].mail.Subject(), onboarding.Welcome, 1)), 1) // which the step names that confirms
+	status, answer := c.redeem(v, c.links[0], token)
+	if proxy.Cuts() == before {
+		t.Error("no answer was lost: this proves nothing")
+	}
+	if !c.redeemed(c.links[0], status, answer) || !c.links[0].answered {
+		t.Errorf("the link was answered %d: %s", status, answer)
+	}
+	if n := c.sessions(v); n != 1 {
+		t.Errorf("there are %d sessions, want 1", n)
+	}
+	r.judge(r.settled())
 }

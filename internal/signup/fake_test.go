@@ -31,6 +31,7 @@ type fake struct {
 	redeemed   []signup.Redemption
 	redemption signup.Redeemed
 	redeemErr  error
+	lost       int // redemptions that happen and are not answered
 
 	sessions map[string]signup.Session
 	seen     []string
@@ -103,6 +104,9 @@ func (f *fake) Try(_ context.Context, subject string, most int) (all []signup.Mi
 
 func (f *fake) Redeem(_ context.Context, r signup.Redemption) (signup.Redeemed, error) {
 	f.redeemed = append(f.redeemed, r)
+	if len(f.redeemed) <= f.lost {
+		return signup.Redeemed{}, signup.ErrUnavailable
+	}
 	return f.redemption, f.redeemErr
 }
 

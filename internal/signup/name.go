@@ -16,6 +16,7 @@ const (
 	// and several Indic scripts are misspelt without them.
 	zeroWidthNonJoiner = '\u200c'
 	zeroWidthJoiner    = '\u200d'
+	brailleBlank       = '\u2800' // a pattern without dots
 )
 
 // parseName returns a name in NFC, with single spaces. An empty one is fine.
@@ -54,16 +55,22 @@ func singleSpaces(s string) string {
 func isWideSpace(r rune) bool { return r > utf8.RuneSelf && unicode.Is(unicode.Zs, r) }
 
 // isNameRune refuses control, format (bidi overrides among them), private and
-// line-separating characters, and what a broken encoding leaves behind.
+// line-separating characters, those that are there and not to be seen (fillers,
+// the blank of Braille), and what a broken encoding leaves behind.
 func isNameRune(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r >= ' ' && r != 0x7f
 	}
-	return r != utf8.RuneError && !unicode.In(r, unicode.C, unicode.Zl, unicode.Zp)
+	return r != utf8.RuneError && r != brailleBlank &&
+		!unicode.In(r, unicode.C, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// joins tells whether r is a joiner between two letters, where it belongs.
+// joins tells whether r is where it belongs: a joiner between two letters, or what
+// selects a variant behind something of which there are some.
 func joins(previous, r rune, rest string) bool {
+	if unicode.Is(unicode.Variation_Selector, r) {
+		return !unicode.Is(unicode.Zs, previous) && !unicode.Is(unicode.Variation_Selector, previous)
+	}
 	if r != zeroWidthJoiner && r != zeroWidthNonJoiner {
 		return false
 	}
@@ -80,7 +87,7 @@ func holdsLink(s string) bool {
 	}
 	// What looks like a letter or a dot counts as one.
 	s = strings.ToLower(norm.NFKC.String(s))
-	s = strings.NewReplacer("。", ".", string(zeroWidthJoiner), "", string(zeroWidthNonJoiner), "").Replace(s)
+	s = strings.Map(plain, s)
 	if strings.Contains(s, "://") || strings.Contains(s, "www.") {
 		return true
 	}
@@ -90,6 +97,17 @@ func holdsLink(s string) bool {
 		}
 	}
 	return false
+}
+
+// plain is r without what is not to be seen of it: negative for nothing.
+func plain(r rune) rune {
+	switch {
+	case r == '。':
+		return '.'
+	case r == zeroWidthJoiner, r == zeroWidthNonJoiner, unicode.Is(unicode.Variation_Selector, r):
+		return -1
+	}
+	return r
 }
 
 // endsHost tells whether r cannot be part of a host name.

@@ -29,6 +29,8 @@ func TestParseName(t *testing.T) {
 		{"علی\u200cرضا", "علی\u200cرضا", nil},
 		{"क\u094d\u200dष", "क\u094d\u200dष", nil},
 		{"🦊", "🦊", nil},
+		{"❤\ufe0f", "❤\ufe0f", nil},
+		{"辻\U000e0100", "辻\U000e0100", nil},
 		{strings.Repeat("ü", 64), strings.Repeat("ü", 64), nil},
 		{strings.Repeat("u\u0308", 64), strings.Repeat("ü", 64), nil},
 		{strings.Repeat("ü", 65), "", errNameLong},
@@ -54,6 +56,13 @@ func TestParseName(t *testing.T) {
 		{"Ada\u200d", "", errNameSign},
 		{"Ada \u200d x", "", errNameSign},
 		{"Ada\ue000", "", errNameSign},
+		{"\u3164", "", errNameSign}, // Hangul filler
+		{"\uffa0", "", errNameSign},
+		{"A\u034fda", "", errNameSign}, // grapheme joiner, which joins nothing
+		{"\u2800", "", errNameSign},    // Braille, no dots
+		{"\ufe0f", "", errNameSign},    // a variant of nothing
+		{"Ada \ufe0f", "", errNameSign},
+		{"❤\ufe0f\ufe0f", "", errNameSign},
 		{"Ada\ufffd", "", errNameSign},
 		{"A\U000e0041", "", errNameSign}, // tag character
 
@@ -72,6 +81,7 @@ func TestParseName(t *testing.T) {
 		{"ｅｖｉｌ．ｃｏｍ", "", errNameLink},
 		{"evil。com", "", errNameLink},
 		{"evil.c\u200dom", "", errNameLink},
+		{"evil.c\ufe0fom", "", errNameLink},
 		{"x：／／y", "", errNameLink},
 	} {
 		got, err := parseName(tt.in)

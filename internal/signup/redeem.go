@@ -90,7 +90,8 @@ func (s *Service) mint(ctx context.Context, p onboarding.Purpose, token string) 
 
 // Redeem exchanges a link of a purpose for a session, whose Idle and Life are
 // filled in. Of any number of callers one succeeds, and so does its repeat under
-// the same session id. [ErrLinkDead], [ErrUsed].
+// the same session id. [ErrLinkDead], [ErrUsed]. After [ErrUnavailable], which the
+// store has said twice then, the link may have been used.
 func (s *Service) Redeem(ctx context.Context, p onboarding.Purpose, token string, session NewSession) (Redeemed, error) {
 	m, err := s.mint(ctx, p, token)
 	if err != nil {
@@ -108,6 +109,11 @@ func (s *Service) redeem(ctx context.Context, r Redemption, to address.Address) 
 	r.Welcome = s.set.Policy.ExpiryOf(onboarding.Welcome)
 	r.Session.Idle, r.Session.Life = s.set.SessionIdle, s.set.SessionLife
 	redeemed, err := s.store.Redeem(ctx, r)
+	if errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+		// It may have happened, and only the answer be lost. Then nobody but this
+		// session's opener can have it, and nobody has heard of that session.
+		redeemed, err = s.store.Redeem(ctx, r)
+	}
 	if err != nil {
 		return Redeemed{}, fmt.Errorf("redeem: %w", err)
 	}

@@ -1,6 +1,7 @@
 package signup_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -197,6 +198,36 @@ func TestRedeemPassesRefusalsOn(t *testing.T) {
 		m := store.mailFor(t, onboarding.SignUp)
 		if _, err := service.Redeem(t.Context(), onboarding.SignUp, token(t, m), signup.NewSession{}); !errors.Is(err, refusal) {
 			t.Errorf("%v became %v", refusal, err)
+		}
+	}
+}
+
+// A2.4: a redemption whose answer was lost is asked for again, under the same
+// session; once, and not for whoever has left.
+func TestALostAnswerUsesUpNoLink(t *testing.T) {
+	for name, test := range map[string]struct {
+		lost, asked int
+		gone        bool
+		want        error
+	}{
+		"once":         {lost: 1, asked: 2},
+		"twice":        {lost: 2, asked: 2, want: signup.ErrUnavailable},
+		"nobody waits": {lost: 1, asked: 1, gone: true, want: signup.ErrUnavailable},
+	} {
+		store := newFake()
+		store.lost = test.lost
+		m := store.mailFor(t, onboarding.SignUp)
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		if test.gone {
+			leave()
+		}
+		_, err := over(store).Redeem(ctx, onboarding.SignUp, token(t, m), signup.NewSession{ID: "one"})
+		if !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+		if len(store.redeemed) != test.asked || store.redeemed[0] != store.redeemed[test.asked-1] {
+			t.Errorf("%s: the store was asked for %+v", name, store.redeemed)
 		}
 	}
 }

@@ -129,7 +129,7 @@ func (t *tx) rotate(r signup.Rotation) (s signup.Session, reused bool, err error
 		}
 		s, err = t.session(r.ID)
 		return s, false, err
-	case r.Number == s.Number-1 && t.now-rotatedAt <= ms(r.Grace):
+	case r.Number == s.Number-1 && max(t.now-rotatedAt, rotatedAt-t.now) <= ms(r.Grace):
 		return s, false, nil
 	}
 	_, err = t.exec("DELETE FROM sessions WHERE id = ?", r.ID)

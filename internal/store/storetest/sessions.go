@@ -28,6 +28,7 @@ var rotateTests = []test{
 	{name: "IsOnDiskWhenItReturns", run: rotateDurable},
 	{name: "B3_5_WithinItsGraceTheOneBeforeGetsTheSameSuccessor", run: rotateGrace},
 	{name: "B3_5_AfterItsGraceReuseEndsTheFamily", run: rotateReused},
+	{name: "B3_5_TheGraceOfAClockThatWasSetBack", run: rotateReusedBeforeItsTime},
 	{name: "B3_5_AnOlderOneEndsTheFamilyWithinAnyGrace", run: rotateOlder},
 	{name: "AnotherHashIsNotFoundAndChangesNothing", run: rotateForged},
 	{name: "NotFoundWhenItIsNotThere", run: rotateNotFound},
@@ -329,6 +330,19 @@ func rotateReused(w *world) {
 	w.rotateFails(r, signup.ErrNotFound)
 	w.rotateFails(next(r), signup.ErrNotFound)
 	equal(w, "sessions", len(w.sessions(account.ID)), 0)
+}
+
+// A clock that was set back makes no grace longer.
+func rotateReusedBeforeItsTime(w *world) {
+	_, opened := w.session(signup.API)
+	w.Advance(time.Hour)
+	r := rotation(opened)
+	w.rotate(r)
+	w.Advance(-grace / 2)
+	w.rotate(r)
+	w.Advance(-grace)
+	w.rotateFails(r, signup.ErrReused)
+	w.noSession(opened.ID)
 }
 
 func rotateOlder(w *world) {

@@ -11,7 +11,7 @@ if number == current then
 end
 if number == current - 1 then
   if hash ~= s.before then return { 'none' } end
-  if now - s.rotated <= grace then return { 'ok', shown(s) } end
+  if math.abs(now - s.rotated) <= grace then return { 'ok', shown(s) } end
 end
 end_session(id, s.account)
 return { 'reused' }
