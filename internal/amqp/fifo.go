@@ -7,8 +7,7 @@ type sending struct {
 	message OutMessage
 	rest    []byte // of the message
 	begun   bool
-	drained uint32 // credit that went unused
-	drain   bool
+	drained *uint32 // credit that went unused, when this is the end of a drain
 }
 
 // fifo is what waits for a session's window, in order.

@@ -1,6 +1,7 @@
 package amqp_test
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -203,6 +204,77 @@ func TestDrainWithoutRoom(t *testing.T) {
 	if d := l.wait(t); d.Credit != 1 {
 		t.Errorf("demand is %+v, want 1 after one has been settled", d)
 	}
+}
+
+// TestDrainFlood proves that nothing piles up when a peer drains again and again
+// behind a closed window, without credit or with credit for which there is no
+// room: in the end it is told once, behind the message that waits.
+func TestDrainFlood(t *testing.T) {
+	_, p, l := receiving(t, amqp.Config{MaxUnsettled: 1}, &wire.Begin{IncomingWindow: 1})
+	flow := func(count, credit uint32) *wire.Flow {
+		return &wire.Flow{
+			NextIncomingID: wire.Some[uint32](0), IncomingWindow: 1,
+			Handle: wire.Some[uint32](0), DeliveryCount: wire.Some(count), LinkCredit: wire.Some(credit),
+		}
+	}
+	p.Send(0, flow(0, 1))
+	l.wait(t)
+	if err := l.Send(amqp.OutMessage{Tag: []byte{1}, Message: make([]byte, 2*amqptest.MaxFrameSize)}); err != nil {
+		t.Fatal(err)
+	}
+	amqptest.Expect[*wire.Transfer](p)
+	const rounds, each = 50, 2000
+	before := memory()
+	for n := range uint32(rounds) {
+		p.Write(bytes.Repeat(amqptest.Frames(t, 0, drain(flow(1+n, 0))), each))
+		more := drain(flow(1+n, 1))
+		more.Echo = true
+		p.Send(0, more)
+		expectFlow(t, p, 1, n+1, false)
+		l.hasNoDemand(t)
+	}
+	if grown := int64(memory() - before); grown > 2<<20 {
+		t.Errorf("%d drains take %d bytes", rounds*each, grown)
+	}
+	p.Send(0, &wire.Flow{NextIncomingID: wire.Some[uint32](1), IncomingWindow: wide})
+	for amqptest.Expect[*wire.Transfer](p).More {
+	}
+	expectFlow(t, p, 1+rounds, 0, true)
+	p.Send(0, echo())
+	if f := amqptest.Expect[*wire.Flow](p); f.Handle.Present {
+		t.Errorf("told again: %+v", f)
+	}
+}
+
+// TestDrainBetweenMessages proves that of several drains that wait for the window
+// each is told in its place among the messages.
+func TestDrainBetweenMessages(t *testing.T) {
+	_, p, l := receiving(t, amqp.Config{}, &wire.Begin{IncomingWindow: 1})
+	flow := func(count uint32) *wire.Flow {
+		f := drain(credit(count, 3))
+		f.IncomingWindow = 1
+		return f
+	}
+	p.Send(0, flow(0))
+	l.wait(t)
+	l.send(t, 1, 2)
+	l.Drained()
+	more := flow(3)
+	more.Echo = true
+	p.Send(0, more)
+	if first := amqptest.Expect[*wire.Transfer](p); first.DeliveryID.Value != 0 {
+		t.Errorf("got %+v", first)
+	}
+	expectFlow(t, p, 1, 5, false)
+	l.send(t, 3)
+	l.Drained()
+	p.Send(0, &wire.Flow{NextIncomingID: wire.Some[uint32](1), IncomingWindow: wide})
+	amqptest.Expect[*wire.Transfer](p)
+	if f := amqptest.Expect[*wire.Flow](p); f.DeliveryCount != wire.Some[uint32](3) {
+		t.Errorf("after the second message: %+v", f)
+	}
+	amqptest.Expect[*wire.Transfer](p)
+	expectFlow(t, p, 6, 0, true)
 }
 
 // TestSessionWindow proves that no more transfer frames are sent than the peer's

@@ -69,8 +69,9 @@ type Outgoing struct {
 	sent      uint32 // delivery-count
 	limit     uint32 // the delivery-count up to which the peer has given credit
 	drain     bool
-	flying    int // deliveries that are queued or sent, and not settled
-	typical   int // size of a message, in bytes
+	drained   *uint32 // of the drain's end that waits, when none of the link's messages waits behind it
+	flying    int     // deliveries that are queued or sent, and not settled
+	typical   int     // size of a message, in bytes
 	withdrawn chan struct{}
 	wake      chan struct{} // holds one: look again
 	waiting   bool
@@ -195,6 +196,7 @@ func (l *Outgoing) Send(m OutMessage) error {
 	l.typical = max(len(m.Message), l.typical-l.typical/8)
 	c.held += len(m.Message)
 	l.session.flushConfirmation(wire.RoleReceiver) // uAMQP crashes when an answer overtakes its request's outcome
+	l.drained = nil
 	l.session.pending.push(sending{link: l, message: m, rest: m.Message})
 	l.session.pump()
 	if l.drain && l.count == l.limit {
@@ -208,9 +210,12 @@ func (s *Session) pump() {
 	for !s.over && !s.pending.empty() {
 		item := s.pending.front()
 		switch {
-		case item.drain:
+		case item.drained != nil:
 			l := item.link
-			l.sent += item.drained
+			l.sent += *item.drained
+			if l.drained == item.drained {
+				l.drained = nil
+			}
 			s.pending.pop()
 			l.sendFlow()
 		case s.outgoing == 0:
@@ -277,10 +282,17 @@ func (l *Outgoing) Drained() {
 }
 
 // finishDrain uses up the credit and tells the peer, behind what waits still.
+// Drains that end before the peer can be told are told as one: it may drain
+// behind a closed window as often as it likes.
 func (l *Outgoing) finishDrain() {
 	unused := creditLeft(l.limit, l.count)
 	l.count += unused
-	l.session.pending.push(sending{link: l, drain: true, drained: unused})
+	if l.drained != nil {
+		*l.drained += unused
+		return
+	}
+	l.drained = &unused
+	l.session.pending.push(sending{link: l, drained: &unused})
 	l.session.pump()
 }
 
