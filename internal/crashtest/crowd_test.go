@@ -2,9 +2,11 @@ package crashtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -27,8 +29,8 @@ type crowd struct {
 	doors  func() []string // where one can sign up
 	leaves time.Duration   // how long an answer is waited for
 
-	refused, unanswered, again atomic.Int64
-	slowest                    atomic.Int64 // the longest that a 503 took
+	refused, unanswered, cut, again atomic.Int64
+	slowest                         atomic.Int64 // the longest that a 503 took
 }
 
 // come lets people come until ctx ends, and returns when all of them are
@@ -48,8 +50,8 @@ func (c *crowd) come(ctx context.Context, rng *rand.Rand) {
 		})
 	}
 	clients.Wait()
-	c.rig.t.Logf("%d people; 503 %d times, the slowest after %v; no answer %d times; %d asked again after their 202",
-		c.rig.people.Load(), c.refused.Load(), time.Duration(c.slowest.Load()).Round(time.Millisecond), c.unanswered.Load(), c.again.Load())
+	c.rig.t.Logf("%d people; 503 %d times, the slowest after %v; no answer %d times, cut off %d times; %d asked again after their 202",
+		c.rig.people.Load(), c.refused.Load(), time.Duration(c.slowest.Load()).Round(time.Millisecond), c.unanswered.Load(), c.cut.Load(), c.again.Load())
 }
 
 // errand lets one of the town, if there is one, take a step every other time.
@@ -119,8 +121,7 @@ func (c *crowd) ask(ctx context.Context, client *http.Client, rng *rand.Rand, to
 	began := time.Now()
 	resp, err := client.Do(req)
 	if err != nil {
-		c.unanswered.Add(1)
-		c.rig.t.Logf("no answer after %v: %v", time.Since(began), err)
+		c.silence(err)
 		return ""
 	}
 	defer resp.Body.Close()
@@ -128,7 +129,7 @@ func (c *crowd) ask(ctx context.Context, client *http.Client, rng *rand.Rand, to
 	case http.StatusAccepted:
 		id, err := signUpID(resp.Body)
 		if err != nil {
-			c.unanswered.Add(1) // cut off in the midst of it
+			c.silence(err) // cut off in the midst of it
 		}
 		return id
 	case http.StatusServiceUnavailable:
@@ -138,6 +139,19 @@ func (c *crowd) ask(ctx context.Context, client *http.Client, rng *rand.Rand, to
 	body, _ := io.ReadAll(resp.Body)
 	c.rig.t.Errorf("%s was answered %s: %s", to, resp.Status, body)
 	return ""
+}
+
+// silence looks at why there was no answer. A connection may be cut off because
+// nobody was there any more, or, on a machine so busy that the request took
+// seconds to be written, because nobody waits that long for one; whoever is cut off
+// knows at once and asks again. Only who waits and hears nothing was not answered.
+func (c *crowd) silence(err error) {
+	var failed net.Error
+	if errors.As(err, &failed) && failed.Timeout() {
+		c.unanswered.Add(1)
+		return
+	}
+	c.cut.Add(1)
 }
 
 // refusal looks at a 503.
