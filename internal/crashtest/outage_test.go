@@ -12,8 +12,8 @@ import (
 	"bellhop/internal/redistest"
 )
 
-// within is how long anybody may wait for a 503: a second for the limits, three
-// for the sign-up, and as much for the machine as one takes that runs several of
+// within is how long anybody may wait for a 503: a second for each of two
+// limits, three for the sign-up, and as much for the machine as one takes that runs several of
 // these tests. An outage that is to be refused lasts until that is read, however
 // long that is.
 const within = 30 * time.Second
