@@ -12,10 +12,10 @@ import (
 	"bellhop/internal/redistest"
 )
 
-// within is how long anybody may wait for a 503: a second for each of two
-// limits, three for the sign-up, and as much for the machine as one takes that runs several of
-// these tests. An outage that is to be refused lasts until that is read, however
-// long that is.
+// within is how long anybody may wait for a 503: a second for each of two limits,
+// three for the sign-up, and the rest for a machine that runs several of these
+// tests. An outage that is to be refused lasts until that is read, however long
+// that is.
 const within = 30 * time.Second
 
 // A2.4: the network between all processes and Redis breaks in every way, again
