@@ -276,9 +276,13 @@ type Registrar interface {
 	// Erase takes everything personal of a sign-up out of the store and calls
 	// off its mails, in one commit; if it is an account, also of every other
 	// sign-up and request to sign in of its fingerprint, with all sessions, and
-	// the address is free again. What was queued means nothing afterwards. What
+	// the address is free again. Of these all but about a hundred go in commits
+	// before, a hundred in each, so that nobody else waits for all of them; the
+	// account and its sessions go with the last, so that after an error, or the
+	// end of ctx, Erase can be called again. When it has returned without an
+	// error all of it is done. What was queued means nothing afterwards. What
 	// stays is ids, the ledger's rows, and what was charged to budgets, under the fingerprint.
-	// Erasing twice is harmless; [ErrNotFound] if it was never there.
+	// Erasing twice is harmless, at once too; [ErrNotFound] if it was never there.
 	Erase(ctx context.Context, id string) error
 	// Purge does that, as Erase does, to sign-ups that were accepted longer ago than
 	// r.Unconfirmed and are no accounts, and forgets requests to sign in older

@@ -1,6 +1,8 @@
 package redis_test
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -69,4 +71,104 @@ var everydayOfAccounts = map[string]timed{
 		return err
 	}},
 	"Sweep": {call: func(h *hand) error { _, err := h.Sweep(h.ctx, me, 5); return err }},
+}
+
+// Whoever has much, or whom somebody else gave much, holds up nobody: what is done
+// with it is more steps, and none of them a longer one.
+func TestNoStepTakesLongerForWhomMuchIsHeld(t *testing.T) {
+	h := startHand(t)
+	for _, step := range []struct {
+		name string
+		call func(account string) error
+	}{
+		{"Erase", func(account string) error { return h.Erase(h.ctx, account) }},
+	} {
+		before, after := h.longestStep(250, step.call), h.longestStep(rounds(2500, 1500), step.call)
+		t.Logf("the longest step of %-6s takes %v for little, %v for much", step.name, before, after)
+		if after > 3*before+2*time.Millisecond {
+			t.Errorf("the longest step of %s takes %v for little, %v for much", step.name, before, after)
+		}
+	}
+}
+
+// longestStep is how long the server is busy at once, at most, with a call about
+// an account that has so many sign-ups and requests to sign in: the best of some.
+func (h *hand) longestStep(size int, call func(account string) error) time.Duration {
+	h.t.Helper()
+	best := time.Hour
+	for range 3 {
+		account := h.crowd(size)
+		log := h.raw()
+		ok(h.t, log.ConfigSet(h.ctx, "slowlog-max-len", "100000").Err())
+		ok(h.t, log.ConfigSet(h.ctx, "slowlog-log-slower-than", "0").Err())
+		ok(h.t, log.Do(h.ctx, "SLOWLOG", "RESET").Err())
+		ok(h.t, call(account))
+		ok(h.t, log.ConfigSet(h.ctx, "slowlog-log-slower-than", "-1").Err())
+		entries, err := log.SlowLogGet(h.ctx, -1).Result()
+		ok(h.t, err)
+		longest := time.Duration(0)
+		for _, entry := range entries {
+			longest = max(longest, entry.Duration)
+		}
+		if longest == 0 {
+			h.t.Fatalf("none of %d commands took any time: the test looks in the wrong place", len(entries))
+		}
+		best = min(best, longest)
+	}
+	return best
+}
+
+// crowd is an account with so many more sign-ups, and requests to sign in.
+func (h *hand) crowd(size int) (account string) {
+	h.t.Helper()
+	h.in(onboarding.Sent)
+	account = h.redeem(40_000 + h.forms).Account.ID
+	for range size {
+		h.again()
+		h.ask()
+	}
+	return account
+}
+
+// Whoever is not answered can ask again: until the last step the account is there.
+func TestAnErasureThatStopsInTheMiddleCanBeMadeAgain(t *testing.T) {
+	h, proxy := handThrough(t)
+	if err := h.Erase(h.ctx, session(1)); !errors.Is(err, signup.ErrNotFound) { // from now on the server knows the script
+		t.Fatal(err)
+	}
+	account := h.crowd(250)
+	for cut, want := range []int64{500 - 100, 500 - 200} { // a step whose answer was lost was made
+		proxy.CutBeforeReply("EVALSHA", 1)
+		if err := h.Erase(h.ctx, account); !errors.Is(err, signup.ErrUnavailable) {
+			t.Fatalf("with its answer cut off it says %v", err)
+		}
+		p, err := h.Person(h.ctx, account)
+		if err != nil || p.Status != signup.Confirmed {
+			t.Errorf("in the middle the account is %s, %v", p.Status, err)
+		}
+		if left := h.goesWith(); left != want {
+			t.Errorf("%d of what goes with it are left after %d steps, want %d", left, cut+1, want)
+		}
+	}
+	ok(t, h.Erase(h.ctx, account))
+	if _, err := h.Person(h.ctx, account); !errors.Is(err, signup.ErrNotFound) || h.goesWith() > 0 {
+		t.Errorf("at the end the account: %v; %d of what goes with it are left", err, h.goesWith())
+	}
+	for id, row := range audit(t, h.Store) {
+		if row.State == onboarding.Due {
+			t.Errorf("mail %s is still due", id)
+		}
+	}
+	sound(t, h.Store, h.url)
+}
+
+// goesWith counts the other sign-ups and the requests to sign in of whom the
+// latest form was about.
+func (h *hand) goesWith() int64 {
+	h.t.Helper()
+	of, err := h.raw().ZCard(h.ctx, fmt.Sprintf("{bellhop}:of:%x", fingerprint(h.person()))).Result()
+	ok(h.t, err)
+	asked, err := h.raw().ZCard(h.ctx, fmt.Sprintf("{bellhop}:asked:%x", fingerprint(h.person()))).Result()
+	ok(h.t, err)
+	return max(0, of-1) + asked // the account is one of them
 }

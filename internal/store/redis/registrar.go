@@ -13,21 +13,26 @@ import (
 	"bellhop/internal/signup"
 )
 
-// Erase implements [signup.Registrar].
+// stepMost is how many sign-ups or requests to sign in one step of an export, an
+// erasure or a purge is about: everybody else waits meanwhile.
+const stepMost = 100
+
+// Erase implements [signup.Registrar]. Its last step erases the account; those
+// before it what goes with one, if that is more than one step's worth.
 func (s *Store) Erase(ctx context.Context, id string) error {
-	crashpoint.Here(crashpoint.Erasing)
-	v, err := s.run(ctx, s.steps.erase, redisdb.Replicated, id)
-	if err == nil && v == "none" {
-		err = signup.ErrNotFound
-	}
-	if err != nil {
-		return fmt.Errorf("erase sign-up: %w", err)
+	for more := true; more; {
+		crashpoint.Here(crashpoint.Erasing)
+		v, err := s.run(ctx, s.steps.erase, redisdb.Replicated, id, stepMost)
+		if err == nil && v == "none" {
+			err = signup.ErrNotFound
+		}
+		if err != nil {
+			return fmt.Errorf("erase sign-up: %w", err)
+		}
+		more = v == "more"
 	}
 	return nil
 }
-
-// purgePage is how many one step of a purge looks at: others wait meanwhile.
-const purgePage = 100
 
 // Purge implements [signup.Registrar]. Each kind is a few steps of their own.
 func (s *Store) Purge(ctx context.Context, r signup.Retention) (signup.Purged, error) {
@@ -52,7 +57,7 @@ func (s *Store) Purge(ctx context.Context, r signup.Retention) (signup.Purged, e
 // purge lets up to limit of a kind go.
 func (s *Store) purge(ctx context.Context, kind string, keep time.Duration, limit int) (gone int, more bool, err error) {
 	for gone < limit {
-		page := min(limit-gone, purgePage)
+		page := min(limit-gone, stepMost)
 		v, err := s.run(ctx, s.steps.purge, redisdb.Replicated, kind, ms(keep), page)
 		if err != nil {
 			return gone, false, err

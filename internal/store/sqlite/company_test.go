@@ -242,7 +242,7 @@ func redeem(t *testing.T, s *Store, id string, f address.Fingerprint) {
 func companyOf(t *testing.T, s *Store, id string) (c company) {
 	t.Helper()
 	err := s.look(context.Background(), func(t *tx) (err error) {
-		c, err = t.companyOf(id)
+		c, err = t.companyOf(id, company{})
 		return err
 	})
 	if err != nil {

@@ -29,7 +29,7 @@ func TestNoStatementScansMails(t *testing.T) {
 		sqlDue, sqlRelayed, sqlNextPause, sqlNextExpiry, sqlOldestDue, sqlDead, sqlAudit, sqlAuditAttempts, sqlMissing,
 		sqlOfKey, sqlSignUp, sqlSignIn, sqlAccountOf, sqlSignUpNumber, sqlProgress, sqlTrySignUp, sqlTrySignIn,
 		sqlDiscard, sqlConfirm, sqlCharges, sqlCharged, sqlSeenDue, sqlSeen, sqlRotate, sqlEndSession, sqlEndSessions,
-		sqlAlong + "seq = ?2", sqlAlong + "seq > ?2", sqlAlong + "redeemed_at IS NOT NULL", sqlSignInsOf, sqlForgetSessions, sqlEraseSignUp, sqlUnconfirmed, sqlPurgeSessions, sqlSignInRecords,
+		sqlAlong + "seq = ?2", sqlAlong + "seq > ?2", sqlAlong + "redeemed_at IS NOT NULL", sqlSignInsOf, sqlSignInsOf + " AND seq = ?2", sqlForgetSessions, sqlEraseSignUp, sqlUnconfirmed, sqlPurgeSessions, sqlSignInRecords,
 		selectPerson + sqlPersonThere, selectPerson + sqlAccount,
 		selectSession + sqlSession, selectSession + sqlSessionIn, sqlEnded, sqlDoubts, sqlLateAnswer, sqlForgetKeys,
 		sqlForgetAnswers, sqlForgetAttemptAnswers, sqlSignUps, sqlMovedAttempts,

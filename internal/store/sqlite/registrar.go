@@ -19,17 +19,14 @@ import (
 )
 
 // Erase implements [signup.Registrar]. What an account takes along is looked for
-// beside the writer, as it takes long to find; the commit then looks at that
-// again, and at what has come since.
+// beside the writer, as it takes long to find. What is too much for one commit
+// goes before it, in commits of its own; the last one looks again at the rest, and
+// at what has come since, and erases the account.
 func (s *Store) Erase(ctx context.Context, id string) error {
 	var err error
 	for again := true; again && err == nil; {
 		var along company
-		err = s.look(ctx, func(t *tx) (err error) {
-			along, err = t.companyOf(id)
-			return err
-		})
-		if err != nil {
+		if along, err = s.eraseAhead(ctx, id); err != nil {
 			break
 		}
 		err = s.commit(ctx, func(t *tx) (err error) {
@@ -45,14 +42,59 @@ func (s *Store) Erase(ctx context.Context, id string) error {
 	return nil
 }
 
-// company is who shares an account's address, as it was at some time before.
-type company struct {
-	known   bool
-	numbers []int64
-	latest  int64 // the number of the latest sign-up then
+// eraseAhead erases what an account takes along, but for what goes in one commit
+// with the account, and returns that. The account is still there, so that whoever
+// is told that the store is away can ask again.
+func (s *Store) eraseAhead(ctx context.Context, id string) (along company, err error) {
+	for {
+		err = s.look(ctx, func(t *tx) (err error) {
+			along, err = t.companyOf(id, along)
+			return err
+		})
+		if err != nil || along.size() <= mostInCommit {
+			return along, err
+		}
+		for along.size() > mostInCommit {
+			some := along.take(mostInCommit)
+			err = s.commit(ctx, func(t *tx) error {
+				err := t.eraseSome(id, some)
+				crashpoint.Here(crashpoint.Erasing)
+				return err
+			})
+			if err != nil {
+				return along, err
+			}
+			s.erased.Store(true)
+		}
+	}
 }
 
-func (t *tx) companyOf(id string) (c company, err error) {
+// mostInCommit is how many sign-ups or requests to sign in are erased or purged
+// in one commit at most, so that nobody's sign-up queues behind all of them.
+const mostInCommit = 100
+
+// company is who shares an account's address, as it was at some time before.
+type company struct {
+	known    bool
+	numbers  []int64 // of sign-ups
+	latest   int64   // the number of the latest sign-up then
+	requests []int64 // of requests to sign in
+}
+
+func (c *company) size() int { return len(c.numbers) + len(c.requests) }
+
+// take takes up to n out of the company.
+func (c *company) take(n int) company {
+	some := company{numbers: c.numbers[:min(n, len(c.numbers))]}
+	c.numbers = c.numbers[len(some.numbers):]
+	some.requests = c.requests[:min(n-len(some.numbers), len(c.requests))]
+	c.requests = c.requests[len(some.requests):]
+	return some
+}
+
+// companyOf looks for who shares an account's address; beside those of a company
+// that was found before, which may be gone, only for who has come since.
+func (t *tx) companyOf(id string, before company) (c company, err error) {
 	s, err := t.subject(id, onboarding.SignUp)
 	if err != nil || s == nil || !s.confirmed {
 		return c, err
@@ -61,8 +103,24 @@ func (t *tx) companyOf(id string) (c company, err error) {
 	if c.latest, _, err = one(t.conn, "SELECT max(seq) FROM signups"); err != nil {
 		return c, err
 	}
-	c.numbers, err = t.othersOf(s.fingerprint)
+	if !before.known {
+		c.numbers, err = t.othersOf(s.fingerprint)
+	} else {
+		c.numbers, err = t.numbers(sqlAlong+"seq > ?2", s.fingerprint[:], before.latest)
+		c.numbers = append(before.numbers, c.numbers...)
+	}
+	if err == nil {
+		c.requests, err = t.numbers(sqlSignInsOf, s.fingerprint[:])
+	}
 	return c, err
+}
+
+func (t *tx) numbers(sql string, args ...any) (numbers []int64, err error) {
+	found, err := t.numbered(sql, args...)
+	for _, n := range found {
+		numbers = append(numbers, n.seq)
+	}
+	return numbers, err
 }
 
 const erasedText = "the person was erased"
@@ -92,25 +150,62 @@ func (t *tx) erase(id string, along company) (again bool, err error) {
 	return false, t.eraseSignUp(numbered{s.seq, s.id}, erasedText)
 }
 
+// eraseSome erases some of what goes with an account, if that is still there: if
+// not, all of it is gone.
+func (t *tx) eraseSome(id string, some company) error {
+	s, err := t.subject(id, onboarding.SignUp)
+	if err != nil || s == nil || !s.confirmed {
+		return err
+	}
+	others, err := t.still(s, sqlAlong+"seq = ?2", some.numbers)
+	if err != nil {
+		return err
+	}
+	requests, err := t.still(s, sqlSignInsOf+" AND seq = ?2", some.requests)
+	if err != nil {
+		return err
+	}
+	return t.eraseThese(others, requests)
+}
+
+// still are those of some numbers that share an account's address now.
+func (t *tx) still(s *subject, sql string, numbers []int64) (all []numbered, err error) {
+	for _, seq := range numbers {
+		found, err := t.numbered(sql, s.fingerprint[:], seq)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func (t *tx) eraseThese(others, requests []numbered) error {
+	for _, other := range others {
+		if err := t.eraseSignUp(other, erasedText); err != nil {
+			return err
+		}
+	}
+	for _, r := range requests {
+		if err := t.eraseSignIn(r, erasedText); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // eraseAccount erases what an account has beside its own sign-up.
 func (t *tx) eraseAccount(s *subject, along company) error {
 	others, err := t.stillAlong(s, along)
 	if err != nil {
 		return err
 	}
-	for _, other := range others {
-		if err := t.eraseSignUp(other, erasedText); err != nil {
-			return err
-		}
-	}
 	requests, err := t.numbered(sqlSignInsOf, s.fingerprint[:])
 	if err != nil {
 		return err
 	}
-	for _, r := range requests {
-		if err := t.eraseSignIn(r, erasedText); err != nil {
-			return err
-		}
+	if err := t.eraseThese(others, requests); err != nil {
+		return err
 	}
 	_, err = t.exec(sqlForgetSessions, s.seq)
 	return err
@@ -120,12 +215,8 @@ func (t *tx) eraseAccount(s *subject, along company) error {
 // before, those that have come since, and those of older programs that have got
 // a fingerprint since, by being redeemed. One may be there twice.
 func (t *tx) stillAlong(s *subject, along company) (others []numbered, err error) {
-	for _, seq := range along.numbers {
-		found, err := t.numbered(sqlAlong+"seq = ?2", s.fingerprint[:], seq)
-		if err != nil {
-			return nil, err
-		}
-		others = append(others, found...)
+	if others, err = t.still(s, sqlAlong+"seq = ?2", along.numbers); err != nil {
+		return nil, err
 	}
 	since, err := t.numbered(sqlAlong+"seq > ?2", s.fingerprint[:], along.latest)
 	if err != nil {
@@ -137,7 +228,7 @@ func (t *tx) stillAlong(s *subject, along company) (others []numbered, err error
 
 const (
 	sqlAlong          = "SELECT seq, id FROM signups WHERE fingerprint = ?1 AND status = 'pending' AND "
-	sqlSignInsOf      = "SELECT seq, id FROM signins WHERE fingerprint = ?"
+	sqlSignInsOf      = "SELECT seq, id FROM signins WHERE fingerprint = ?1"
 	sqlForgetSessions = "DELETE FROM sessions WHERE account = ?"
 	sqlEraseSignUp    = `UPDATE signups SET first = '', last = '', email = '', status = 'erased', fingerprint = NULL,
 		locale = '', muted = '', consent_text = '', consent_origin = x'', confirmed = NULL,
@@ -194,10 +285,6 @@ const (
 	sqlForgetAttemptAnswers = "UPDATE attempts SET answer = '' WHERE mail IN (SELECT seq FROM mails WHERE " + sqlOfSubject + ")"
 )
 
-// purgeStep is how many of a kind are purged in one commit at most, so that
-// sign-ups never queue behind all of them.
-const purgeStep = 100
-
 // Purge implements [signup.Registrar]. It empties the log, too, when something
 // was erased since it last did.
 func (s *Store) Purge(ctx context.Context, r signup.Retention) (signup.Purged, error) {
@@ -229,7 +316,7 @@ func (s *Store) purge(ctx context.Context, r signup.Retention) (done signup.Purg
 		{&done.Sessions, func(t *tx, limit int) (int, error) { return t.exec(sqlPurgeSessions, t.now, limit) }},
 	} {
 		for more := true; more; {
-			limit := min(purgeStep, r.Limit-*kind.purged)
+			limit := min(mostInCommit, r.Limit-*kind.purged)
 			err := s.commit(ctx, func(t *tx) error {
 				n, err := kind.purge(t, limit)
 				*kind.purged += n

@@ -21,6 +21,8 @@ var eraseTests = []test{
 	{name: "AnAccountInEveryStateOfItsMails", run: eraseAccountInEveryState},
 	{name: "AnAccountsSessionsAreGone", run: eraseSessions},
 	{name: "AnAccountTakesAllOfItsAddressAlong", run: eraseAddress},
+	{name: "ACrowdGoesToTheLast", run: eraseCrowd},
+	{name: "ACrowdGoesWhileOthersComeAndErase", run: eraseCrowdBesideOthers},
 	{name: "TheAddressIsFreeAgain", run: eraseFreesAddress},
 	{name: "ASignUpThatIsNoAccountTakesNothingAlong", run: eraseSignUpOnly},
 	{name: "AnErasedAccountIsOnDiskWhenItReturns", run: eraseDurable},

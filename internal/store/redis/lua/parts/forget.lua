@@ -30,7 +30,7 @@ end
 -- mails, as long as these are in the ledger.
 local function forget(id, reason)
   local subject = P .. 'subject:' .. id
-  call('ZREM', P .. 'asked:' .. call('HGET', subject, 'fingerprint'), id)
+  call('ZREM', P .. 'asked:' .. (call('HGET', subject, 'fingerprint') or ''), id)
   cancel(id, reason)
   wipe(id)
   local flat = call('HGETALL', subject)

@@ -1,0 +1,142 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"bellhop/internal/address"
+	"bellhop/internal/onboarding"
+	"bellhop/internal/signup"
+)
+
+// crowd is an account with more of everything than a store handles at once.
+type crowd struct {
+	who     address.Address
+	account signup.Person
+	session string
+	others  []string            // the account's other sign-ups, in the order of acceptance
+	signIns []string            // its requests to sign in, in the order in which it asked
+	mails   []onboarding.MailID // of both, in the order in which they were owed
+}
+
+// crowdSize is more than two pages of what stores page by.
+const crowdSize = 2*signup.MostPeople + 5
+
+func (w *world) crowd() *crowd {
+	w.Helper()
+	c := &crowd{who: w.someone()}
+	c.account = w.account(c.who)
+	c.session = w.sessions(c.account.ID)[0]
+	for range crowdSize {
+		w.Advance(time.Millisecond)
+		signUp, request := w.acceptFor(c.who), w.ask(c.who)
+		c.others, c.signIns = append(c.others, signUp.Subject()), append(c.signIns, request.Subject())
+		c.mails = append(c.mails, signUp, request)
+	}
+	w.Advance(resendAfter) // another mail is within the budget again
+	return c
+}
+
+// active counts those of a crowd's mails that could still be sent.
+func (c *crowd) active(rows []onboarding.AuditRow) (n int) {
+	for _, row := range rows {
+		if slices.Contains(c.mails, row.ID) && slices.Contains(activeStates(), row.State) {
+			n++
+		}
+	}
+	return n
+}
+
+// isGone wants nothing of a crowd to be left but its mails, called off.
+func (w *world) isGone(c *crowd) {
+	w.Helper()
+	for _, id := range append(slices.Clone(c.others), c.account.ID) {
+		_, err := w.Store.Person(w.ctx, id)
+		w.wantErr(err, signup.ErrNotFound)
+	}
+	for _, id := range c.signIns {
+		_, err := w.Store.Try(w.ctx, id, 5)
+		w.wantErr(err, signup.ErrNotFound)
+	}
+	w.noSession(c.session)
+	equal(w, "mails that can still be sent", c.active(w.rows()), 0)
+}
+
+func eraseCrowd(w *world) {
+	c, bystander := w.crowd(), w.accept()
+	held, committed := w.claim(c.mails[0]), w.committing(c.mails[len(c.mails)-1])
+	w.must(w.Store.Erase(w.ctx, c.account.ID))
+	w.wantErr(w.Store.Committing(w.ctx, held.Claim, rendered(held)), onboarding.ErrRefused)
+	w.wantErr(w.Store.Check(w.ctx, committed.Claim), onboarding.ErrRefused)
+	equal(w, "how a mail ends that was being sent", w.record(committed.Claim, to(onboarding.Due)), onboarding.Cancelled)
+	w.isGone(c)
+	equal(w, "people", len(w.peopleOf(c.who)), 0)
+	w.person(bystander.Subject())
+	w.isIn(bystander, onboarding.Due)
+	w.reopen()
+	w.isGone(c)
+}
+
+// eraseCrowdBesideOthers erases a crowd twice at once, while others sign up, ask
+// and redeem with its address. Whoever is answered finds all of it gone.
+func eraseCrowdBesideOthers(w *world) {
+	c := w.crowd()
+	late := w.redemption(w.sent(c.mails[len(c.mails)-2]), c.who)
+	var busy sync.WaitGroup
+	erased := make(chan struct{})
+	for i := range 2 {
+		busy.Go(func() {
+			if err := w.caller(i).Erase(w.ctx, c.account.ID); err != nil {
+				w.Errorf("erase: %v", err)
+			}
+			rows, err := allRows(w.ctx, w.caller(i))
+			if n := c.active(rows); err != nil || n > 0 {
+				w.Errorf("when the erasure was answered %d mails could still be sent (%v)", n, err)
+			}
+			if i == 0 {
+				close(erased)
+			}
+		})
+	}
+	came := make(chan string, 1000)
+	requests := make([]signup.SignInRequest, cap(came))
+	forms := make([]signup.Acceptance, cap(came))
+	for i := range forms {
+		forms[i], requests[i] = w.formOf(c.who), w.request(c.who)
+	}
+	busy.Go(func() {
+		defer close(came)
+		for i := range forms {
+			select {
+			case <-erased:
+				return
+			default:
+			}
+			_, err := w.caller(i).Accept(w.ctx, forms[i])
+			_, _, resend := w.caller(i).Resend(w.ctx, signup.Resend{SignUp: c.others[i%len(c.others)], Expiry: time.Hour, Most: 2})
+			if err := errors.Join(err, w.caller(i).Ask(w.ctx, requests[i]), resend); err != nil {
+				w.Errorf("beside an erasure: %v", err)
+			}
+			came <- forms[i].Person.ID
+		}
+	})
+	busy.Go(func() {
+		if _, err := w.caller(1).Redeem(w.ctx, late); err != nil && !errors.Is(err, signup.ErrLinkDead) {
+			w.Errorf("redeem beside an erasure: %v", err)
+		}
+	})
+	busy.Wait()
+	w.isGone(c)
+	w.noSession(late.Session.ID)
+	for id := range came { // before the erasure was done, or after it, when the address was nobody's
+		p, err := w.Store.Person(w.ctx, id)
+		if err == nil && p.Status != signup.Pending || err != nil && !errors.Is(err, signup.ErrNotFound) {
+			w.Errorf("who came beside the erasure is %s, %v", p.Status, err)
+		}
+	}
+	w.redeemFails(late, signup.ErrLinkDead)
+	w.Advance(resendAfter)
+	w.account(c.who) // the address is free
+}
