@@ -141,6 +141,7 @@ type conn struct {
 type link struct {
 	node       node
 	fromClient bool
+	restraint  restraint // of one that a client receives on
 
 	mu       sync.Mutex
 	accepted func(*wire.Error) // detaches it, without blocking; nil before the client's attach is answered

@@ -32,8 +32,9 @@
 // A connection's goroutine, on which amqp calls, never waits for the disk: sends
 // and settlements are started, and confirmed by the bus's goroutine after their
 // commit. Each receiving link has a goroutine that waits for the client's credit,
-// then for messages. A request has one as long as it is open. All of them end
-// with the connection, which waits for them.
+// then for messages, and before that a while if the client gives back all it
+// gets. A request has one as long as it is open. All of them end with the
+// connection, which waits for them.
 //
 // Locks are a matter of the bus: they outlive the link and the connection, and
 // whoever has a lock's token may settle, from anywhere.

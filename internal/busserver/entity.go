@@ -39,12 +39,16 @@ func (c *conn) attachEntity(a *amqp.Attach, n node) {
 		})
 		l.accept(in.Detach)
 	default:
+		l.restraint.ended = make(chan struct{})
 		out := a.AcceptOutgoing(amqp.OutgoingOptions{
 			Source: withoutFilters(a.Frame().Source),
 			Dispose: func(out *amqp.Outgoing, sent []amqp.Sent, state wire.DeliveryState, settled bool) {
 				c.dispose(l, out, sent, state, settled)
 			},
-			Detached: func(error) { c.remove(l) },
+			Detached: func(error) {
+				close(l.restraint.ended)
+				c.remove(l)
+			},
 		})
 		l.accept(out.Detach)
 		p := pump{conn: c, link: l, out: out, remove: a.Frame().SenderSettleMode == wire.Some(wire.SenderSettled)}
@@ -162,6 +166,11 @@ func (c *conn) dispose(l *link, out *amqp.Outgoing, sent []amqp.Sent, state wire
 		orders[i].Queue, orders[i].Token = l.node.entity, tokenOfTag(one.Tag)
 	}
 	c.opts.Bus.StartSettle(orders, func(errs []error) {
+		for i := range orders {
+			if errs[i] == nil {
+				l.restraint.note(orders[i].Kind, l.node.isDeadLetter())
+			}
+		}
 		if settled {
 			return
 		}
@@ -271,6 +280,7 @@ type pump struct {
 // run ends with the link.
 func (p *pump) run() {
 	for {
+		p.link.restraint.wait(p.amqp.Context())
 		demand, err := p.out.Wait(p.amqp.Context())
 		if err != nil {
 			return
