@@ -92,6 +92,9 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) (answer, error) {
 	if !a.Hosts(hostname(r.Host)) {
 		return answer{}, errHost
 	}
+	if isWebSocket(r) {
+		return answer{}, notSupported("AMQP connections over WebSocket")
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodPut && r.Method != http.MethodDelete {
 		return answer{}, errMethod
 	}
@@ -110,6 +113,12 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) (answer, error) {
 		return a.remove(r, caller, path)
 	}
 	return a.get(r, caller, path)
+}
+
+// isWebSocket tells a client of AMQP from one of the admin API. It shows its token
+// only after the handshake.
+func isWebSocket(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || strings.EqualFold(strings.Trim(r.URL.Path, "/"), "$servicebus/websocket")
 }
 
 // isReserved tells paths that can name no queue from those that can.

@@ -13,7 +13,7 @@
 // they were sent.
 //
 // What is not there yet is refused unless it has its default: topics,
-// subscriptions and rules with 501; RequiresSession, EnablePartitioning,
+// subscriptions, rules and AMQP over WebSocket with 501; RequiresSession, EnablePartitioning,
 // ForwardTo, ForwardDeadLetteredMessagesTo, AutoDeleteOnIdle, EnableExpress,
 // IsAnonymousAccessible and another MaxMessageSizeInKilobytes with 400. No SDK
 // tries those again. A queue's AuthorizationRules are kept and told, and open

@@ -316,6 +316,34 @@ func TestMethods(t *testing.T) {
 	r.noQueue("orders")
 }
 
+// TestWebSocket: who wants to speak AMQP that way, for which there is no
+// credential yet, hears that it is not supported, and no other host learns it.
+func TestWebSocket(t *testing.T) {
+	r := newRig(t, nil)
+	for _, c := range []struct {
+		path, upgrade, host string
+		status              int
+	}{
+		{"/$servicebus/websocket", "websocket", "", 501},
+		{"/%24ServiceBus/WebSocket/", "", "", 501},
+		{"/", "WebSocket", "", 501},
+		{"/orders", "h2c", "", 401},
+		{"/$servicebus/websocket", "websocket", "example.com", 403},
+	} {
+		req := r.request("GET", c.path, "")
+		req.Header.Del("Authorization")
+		if c.upgrade != "" {
+			req.Header.Set("Connection", "Upgrade")
+			req.Header.Set("Upgrade", c.upgrade)
+		}
+		req.Host = c.host
+		status, body, _ := r.do(req)
+		if told := strings.Contains(body, "AMQP connections over WebSocket are not supported yet."); status != c.status || told != (c.status == 501) {
+			t.Errorf("%+v: %d %s", c, status, body)
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	r := newRig(t, nil)
 	health := r.request("GET", "/health", "")
