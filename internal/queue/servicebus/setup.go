@@ -193,13 +193,17 @@ func (t *adminTransport) Do(request *http.Request) (*http.Response, error) {
 }
 
 // Commands are those of the Azure CLI that create the queues as Prepare does, for
-// whoever has the right to. An empty namespace is left for them to fill in.
-func Commands(namespace string, names ...string) string {
-	name, _, _ := strings.Cut(namespace, ".")
-	if name == "" {
-		name = `"$NAMESPACE"`
-	}
+// whoever has the right to. A namespace is left for them to fill in where host,
+// which may be empty, is not one of Azure's: a bus on this machine, say.
+func Commands(host string, names ...string) string {
 	var b strings.Builder
+	name, cloud, _ := strings.Cut(host, ".")
+	if !strings.HasPrefix(strings.ToLower(cloud), "servicebus.") { // with which the domain of each of its clouds begins
+		name = `"$NAMESPACE"`
+		if host != "" {
+			fmt.Fprintf(&b, "# %s is not in Azure. NAMESPACE is the part before .servicebus.windows.net of one that is.\n", host)
+		}
+	}
 	for _, queue := range names {
 		fmt.Fprintf(&b, "az servicebus queue create --resource-group \"$RESOURCE_GROUP\" --namespace-name %s --name %s --lock-duration %s --max-delivery-count %d --default-message-time-to-live %s\n",
 			name, queue, wantLock, wantDeliveries, wantTTL)

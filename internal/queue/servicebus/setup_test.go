@@ -101,9 +101,18 @@ func TestSameSpan(t *testing.T) {
 }
 
 func TestCommands(t *testing.T) {
-	got := Commands("contoso.servicebus.windows.net", "one", "two")
-	want := `az servicebus queue create --resource-group "$RESOURCE_GROUP" --namespace-name contoso --name one --lock-duration PT1M --max-delivery-count 100 --default-message-time-to-live ` + wantTTL + "\n"
-	if !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 2 || !strings.Contains(got, "--name two ") {
-		t.Errorf("commands:\n%s", got)
+	unknown := `"$NAMESPACE"`
+	for host, namespace := range map[string]string{
+		"contoso.servicebus.windows.net": "contoso", "Contoso.ServiceBus.usgovcloudapi.net:5671": "Contoso", "contoso.servicebus.chinacloudapi.cn": "contoso",
+		"": unknown, "127.0.0.1:25672": unknown, "localhost:5672": unknown, "localhost": unknown, "[::1]:5672": unknown, "bus.example.com": unknown,
+	} {
+		got := Commands(host, "one", "two")
+		want := `az servicebus queue create --resource-group "$RESOURCE_GROUP" --namespace-name ` + namespace + ` --name one --lock-duration PT1M --max-delivery-count 100 --default-message-time-to-live ` + wantTTL + "\n"
+		if namespace == unknown && host != "" {
+			want = "# " + host + " is not in Azure. NAMESPACE is the part before .servicebus.windows.net of one that is.\n" + want
+		}
+		if rest, ok := strings.CutPrefix(got, want); !ok || strings.Count(rest, "\n") != 1 || !strings.Contains(rest, "--namespace-name "+namespace+" --name two ") {
+			t.Errorf("commands for %q:\n%s", host, got)
+		}
 	}
 }
