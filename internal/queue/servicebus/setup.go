@@ -143,7 +143,9 @@ func refusal(err error) error {
 		return err
 	}
 	switch answer.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized: // a right that the key lacks is told in the same way
+		return fmt.Errorf("%w: the key or the token is not accepted, or does not have the right Manage (%w)", ErrRefused, err)
+	case http.StatusForbidden:
 		return fmt.Errorf("%w: the right Manage is needed (%w)", ErrRefused, err)
 	case http.StatusNotFound:
 		return fmt.Errorf("%w (%w)", queue.ErrUnknownQueue, err)

@@ -2,13 +2,17 @@ package servicebus
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"bellhop/internal/bus"
+	"bellhop/internal/queue"
+	"bellhop/internal/sas"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/messaging/azservicebus/admin"
 )
 
@@ -52,9 +56,36 @@ func TestPrepare(t *testing.T) {
 
 func TestPrepareNeedsTheRight(t *testing.T) {
 	w := startWire(t, false)
-	all, err := Prepare(within(t), w.optionsOf(onlyListen, theirKey), "new")
-	if !errors.Is(err, ErrRefused) || len(all) != 0 || !strings.Contains(err.Error(), "Manage") || strings.Contains(err.Error(), theirKey) {
-		t.Errorf("prepared %+v, %v", all, err)
+	for name, opts := range map[string]Options{
+		"a key without the right": w.optionsOf(onlyListen, theirKey),
+		"a wrong key":             w.optionsOf(sas.RootRule, theirKey),
+		"a rule that is not":      w.optionsOf("nobody", theirKey),
+	} {
+		all, err := Prepare(within(t), opts, "new")
+		if !errors.Is(err, ErrRefused) || len(all) != 0 || strings.Contains(err.Error(), theirKey) {
+			t.Errorf("%s: prepared %+v, %v", name, all, err)
+			continue
+		}
+		if said := err.Error(); !strings.Contains(said, "the key or the token is not accepted, or does not have the right Manage (") {
+			t.Errorf("%s: it says %s", name, said)
+		}
+	}
+}
+
+// What the status of an answer means to people. Who is known and lacks the right
+// is not sent to look at the key.
+func TestRefusal(t *testing.T) {
+	forbidden := refusal(&azcore.ResponseError{StatusCode: http.StatusForbidden})
+	if said := forbidden.Error(); !errors.Is(forbidden, ErrRefused) || !strings.Contains(said, ": the right Manage is needed (") || strings.Contains(said, "key") {
+		t.Errorf("403: it says %s", said)
+	}
+	if err := refusal(&azcore.ResponseError{StatusCode: http.StatusNotFound}); !errors.Is(err, queue.ErrUnknownQueue) {
+		t.Errorf("404: %v", err)
+	}
+	for _, other := range []error{&azcore.ResponseError{StatusCode: http.StatusConflict}, errors.New("no route")} {
+		if err := refusal(other); err != other {
+			t.Errorf("%v became %v", other, err)
+		}
 	}
 }
 
