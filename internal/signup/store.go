@@ -270,8 +270,11 @@ type SessionStore interface {
 // Registrar lets people, operators and time have data taken out.
 type Registrar interface {
 	// Export returns everything that is held about a sign-up or account, and
-	// what else is held for the same fingerprint if it is an account.
-	// [ErrNotFound] as for Person.
+	// what else is held for the same fingerprint if it is an account, however
+	// much that is: sign-ups in the order of acceptance, requests in that in which
+	// they were made, mails in that in which they were owed. Nobody else waits
+	// for all of it. So what comes or goes meanwhile may be in it or not, and is
+	// there once. [ErrNotFound] as for Person.
 	Export(ctx context.Context, id string) (Dossier, error)
 	// Erase takes everything personal of a sign-up out of the store and calls
 	// off its mails, in one commit; if it is an account, also of every other

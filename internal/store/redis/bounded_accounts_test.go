@@ -82,6 +82,7 @@ func TestNoStepTakesLongerForWhomMuchIsHeld(t *testing.T) {
 		call func(account string) error
 	}{
 		{"Erase", func(account string) error { return h.Erase(h.ctx, account) }},
+		{"Export", func(account string) error { _, err := h.Export(h.ctx, account); return err }},
 	} {
 		before, after := h.longestStep(250, step.call), h.longestStep(rounds(2500, 1500), step.call)
 		t.Logf("the longest step of %-6s takes %v for little, %v for much", step.name, before, after)

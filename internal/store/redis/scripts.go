@@ -28,7 +28,7 @@ type steps struct {
 	mint, try, redeem                    *redisdb.Script
 	session, seen, rotate                *redisdb.Script
 	sessions, endSessions                *redisdb.Script
-	export, erase, purge                 *redisdb.Script
+	export, along, erase, purge          *redisdb.Script
 	due, relayed, arrived, lane, sweep   *redisdb.Script
 	claim, committing, check, record     *redisdb.Script
 	heartbeat, leave                     *redisdb.Script
@@ -65,7 +65,8 @@ func newSteps() *steps {
 		sessions:    script("sessions", reads, "session"),
 		endSessions: script("endsessions", bringsEnd, "session"),
 
-		export: script("export", reads, "account", "person", "session"),
+		export: script("export", reads, "account", "person", "session", "records"),
+		along:  script("along", reads, "account", "person", "records", "page"),
 		erase:  script("erase", bringsEnd, "account", "mail", "subject", "session", "forget"),
 		purge:  script("purge", bringsEnd, "mail", "subject", "session", "forget"),
 

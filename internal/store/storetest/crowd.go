@@ -140,3 +140,75 @@ func eraseCrowdBesideOthers(w *world) {
 	w.Advance(resendAfter)
 	w.account(c.who) // the address is free
 }
+
+// exportCrowd wants everything of a crowd, once and in order.
+func exportCrowd(w *world) {
+	c := w.crowd()
+	stranger := w.account(w.someone())
+	d := w.dossier(c.account.ID)
+	var others, signIns []string
+	for _, p := range d.SignUps {
+		others = append(others, p.ID)
+	}
+	for _, r := range d.SignIns {
+		signIns = append(signIns, r.ID)
+	}
+	sameIDs(w, "other sign-ups", others, c.others)
+	sameIDs(w, "requests to sign in", signIns, c.signIns)
+	samePerson(w, "the last sign-up", d.SignUps[crowdSize-1], w.person(c.others[crowdSize-1]))
+	var mails []onboarding.MailID
+	for _, m := range d.Mails {
+		mails = append(mails, m.ID)
+		if m.State == "" || m.Created.IsZero() || m.ID.Subject() == stranger.ID {
+			w.Fatalf("a mail in the dossier is %+v", m)
+		}
+	}
+	own := []onboarding.MailID{onboarding.NewMailID(c.account.ID, onboarding.SignUp, 1), onboarding.NewMailID(c.account.ID, onboarding.Welcome, 1)}
+	if want := append(own, c.mails...); !slices.Equal(mails, want) {
+		w.Fatalf("the mails are %v, want %v", mails, want)
+	}
+	equal(w, "sessions", len(d.Sessions), 1)
+	equal(w, "charges", len(d.Charged[onboarding.BudgetSignUp]), 1)
+}
+
+// exportCrowdWhileItGoes exports a crowd while others sign up with its address,
+// and while it is erased: what is there all the time is there once, and of an
+// account that is gone there is nothing.
+func exportCrowdWhileItGoes(w *world) {
+	c := w.crowd()
+	var busy sync.WaitGroup
+	busy.Go(func() {
+		for i, id := range c.others[:crowdSize/2] {
+			if err := w.caller(i).Erase(w.ctx, id); err != nil {
+				w.Errorf("erase: %v", err)
+			}
+		}
+	})
+	stay := c.others[crowdSize/2:]
+	for range 5 {
+		times := map[string]int{}
+		for _, p := range w.dossier(c.account.ID).SignUps {
+			times[p.ID]++
+		}
+		for _, id := range c.others {
+			if n := times[id]; n > 1 || n == 0 && slices.Contains(stay, id) {
+				w.Errorf("a sign-up is there %d times", n)
+			}
+		}
+	}
+	busy.Wait()
+	busy.Go(func() {
+		if err := w.caller(1).Erase(w.ctx, c.account.ID); err != nil {
+			w.Errorf("erase: %v", err)
+		}
+	})
+	for there := true; there; {
+		d, err := w.Store.Export(w.ctx, c.account.ID)
+		if there = err == nil; there {
+			samePerson(w, "the account", d.Person, c.account)
+		} else {
+			w.wantErr(err, signup.ErrNotFound)
+		}
+	}
+	busy.Wait()
+}

@@ -15,6 +15,8 @@ var exportTests = []test{
 	{name: "OfASignUpHoldsNothingOfOthers", run: exportSignUp},
 	{name: "TellsHowEachMailStands", run: exportMails},
 	{name: "NotFoundAsForPerson", run: exportNotFound},
+	{name: "HoldsACrowdInOrder", run: exportCrowd},
+	{name: "OfACrowdThatGoesHoldsWhatStays", run: exportCrowdWhileItGoes},
 }
 
 var purgeTests = []test{
