@@ -73,9 +73,6 @@ func (r registry) dossiers(ctx context.Context, who string) (found []signup.Doss
 	if err != nil {
 		return nil, ignore(err, signup.ErrNotFound)
 	}
-	if people[0].Status == signup.Confirmed {
-		people = people[:1]
-	}
 	for _, p := range people {
 		d, err := r.people.Export(ctx, p.ID)
 		switch {
@@ -105,8 +102,8 @@ func (r registry) find(ctx context.Context, who string) (found []holding, err er
 	return found, err
 }
 
-// erase erases all of it, and says what it was. Of an address without an account
-// there can be more sign-ups than are found at once.
+// erase erases all of it, and says what it was: also who has signed up with an
+// address without an account meanwhile.
 func (r registry) erase(ctx context.Context, who string) (erased []holding, err error) {
 	for {
 		found, err := r.find(ctx, who)

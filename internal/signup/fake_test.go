@@ -1,7 +1,10 @@
 package signup_test
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,11 +22,13 @@ type fake struct {
 	signup.Store
 	err error // of everything, if set
 
-	people   map[string]signup.Person
-	progress signup.Progress
-	made     bool // what Resend says
-	resends  []signup.Resend
-	asked    []signup.SignInRequest
+	people    map[string]signup.Person
+	othersErr error
+	listed    func() // after each page of others, if set
+	progress  signup.Progress
+	made      bool // what Resend says
+	resends   []signup.Resend
+	asked     []signup.SignInRequest
 
 	mints      map[onboarding.MailID]signup.Mint
 	tries      map[string]int
@@ -56,13 +61,44 @@ func (f *fake) Person(_ context.Context, id string) (signup.Person, error) {
 	return p, f.err
 }
 
-func (f *fake) People(_ context.Context, of address.Fingerprint) (all []signup.Person, err error) {
-	for _, p := range f.people {
-		if p.Address.Fingerprint([]byte(secret)) == of {
+func (f *fake) People(_ context.Context, of address.Fingerprint) ([]signup.Person, error) {
+	all := f.of(of)
+	slices.SortStableFunc(all, func(a, b signup.Person) int { return cmp.Compare(rank(a), rank(b)) })
+	return all[:min(len(all), signup.MostPeople)], f.err
+}
+
+// rank is 0 for an account.
+func rank(p signup.Person) int {
+	if p.Status == signup.Confirmed {
+		return 0
+	}
+	return 1
+}
+
+// Others lists the last one of each page again at the begin of the next.
+func (f *fake) Others(_ context.Context, of address.Fingerprint, after string) (page []signup.Person, next string, err error) {
+	for _, p := range f.of(of) {
+		if p.Status != signup.Confirmed && p.ID >= after && len(page) < signup.MostPeople {
+			page = append(page, p)
+		}
+	}
+	if len(page) == signup.MostPeople {
+		next = page[len(page)-1].ID
+	}
+	if f.listed != nil {
+		f.listed()
+	}
+	return page, next, f.othersErr
+}
+
+// of are the people of an address, by their ids.
+func (f *fake) of(of address.Fingerprint) (all []signup.Person) {
+	for _, id := range slices.Sorted(maps.Keys(f.people)) {
+		if p := f.people[id]; p.Address.Fingerprint([]byte(secret)) == of {
 			all = append(all, p)
 		}
 	}
-	return all, f.err
+	return all
 }
 
 func (f *fake) Progress(context.Context, string) (signup.Progress, error) { return f.progress, f.err }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,23 +54,38 @@ func (s *Service) addressesOf(ctx context.Context, id string) ([]address.Address
 	if person.Status != Confirmed {
 		return all, nil
 	}
-	others, err := s.store.People(ctx, person.Address.Fingerprint(s.set.Secret))
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range others {
-		same := func(a address.Address) bool { return a.Sendable() == other.Address.Sendable() }
-		if !slices.ContainsFunc(all, same) { // with one key they can differ in how they are written
+	listed := map[string]bool{person.Address.Sendable(): true}
+	err = s.others(ctx, person.Address.Fingerprint(s.set.Secret), func(other Person) {
+		if written := other.Address.Sendable(); !listed[written] { // with one key they can differ in how they are written
+			listed[written] = true
 			all = append(all, other.Address)
 		}
+	})
+	return all, err
+}
+
+// others hands on all sign-ups of an address but its account, as
+// [Registrar.Others] lists them.
+func (s *Service) others(ctx context.Context, f address.Fingerprint, hand func(Person)) error {
+	after := ""
+	for more := true; more; more = after != "" {
+		page, next, err := s.store.Others(ctx, f, after)
+		if err != nil {
+			return err
+		}
+		for _, p := range page {
+			hand(p)
+		}
+		after = next
 	}
-	return all, nil
+	return nil
 }
 
 var errWhat = errors.New("expected the id of a sign-up, or an e-mail address")
 
-// Find returns what is stored under an id or an address, for an operator: the
-// account first, if there is one. [ErrNotFound] if there is nothing.
+// Find returns what is stored under an id or an address, for an operator: of an
+// address its account, which all its sign-ups go with, or else every one of
+// them. [ErrNotFound] if there is nothing.
 func (s *Service) Find(ctx context.Context, what string) ([]Person, error) {
 	if id, err := uuid.Parse(what); err == nil {
 		person, err := s.Person(ctx, id.String())
@@ -84,7 +98,7 @@ func (s *Service) Find(ctx context.Context, what string) ([]Person, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find people: %w", errWhat)
 	}
-	people, err := s.store.People(ctx, parsed.Fingerprint(s.set.Secret))
+	people, err := s.ofAddress(ctx, parsed.Fingerprint(s.set.Secret))
 	if err == nil && len(people) == 0 {
 		err = ErrNotFound
 	}
@@ -92,6 +106,36 @@ func (s *Service) Find(ctx context.Context, what string) ([]Person, error) {
 		return nil, fmt.Errorf("find people: %w", err)
 	}
 	return people, nil
+}
+
+// ofAddress is the account of an address, or all its sign-ups. Looking for the
+// account is the last thing that it does: one of those that were listed may have
+// become it.
+func (s *Service) ofAddress(ctx context.Context, f address.Fingerprint) ([]Person, error) {
+	var listed []Person
+	for {
+		people, err := s.store.People(ctx, f)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(people) > 0 && people[0].Status == Confirmed:
+			return people[:1], nil
+		case len(people) < MostPeople:
+			return people, nil
+		case listed != nil:
+			return listed, nil
+		}
+		ids := make(map[string]bool)
+		err = s.others(ctx, f, func(p Person) {
+			if !ids[p.ID] {
+				ids[p.ID] = true
+				listed = append(listed, p)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 }
 
 // How often what is over its time is purged, and how soon after the start at

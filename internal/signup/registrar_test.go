@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +106,54 @@ func TestFind(t *testing.T) {
 		if _, err := service.Find(t.Context(), what); !errors.Is(err, signup.ErrUnavailable) {
 			t.Errorf("%q: %v", what, err)
 		}
+	}
+}
+
+// However many have signed up with an address, all of them are found, and of an
+// account all addresses that mails of them went to.
+func TestNobodyOfManyIsLeftOut(t *testing.T) {
+	const many = 2*signup.MostPeople + 50
+	store := newFake()
+	for range many {
+		store.join(t, "ada@example.com", signup.Pending)
+	}
+	found := func() []signup.Person {
+		t.Helper()
+		all, err := over(store).Find(t.Context(), "ada@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	ids := make(map[string]bool)
+	all := found()
+	for _, p := range all {
+		ids[p.ID] = true
+	}
+	if len(ids) != many || len(all) != many {
+		t.Errorf("%d were found, of whom %d differ, want %d", len(all), len(ids), many)
+	}
+	store.othersErr = signup.ErrUnavailable
+	if all, err := over(store).Find(t.Context(), "ada@example.com"); !errors.Is(err, signup.ErrUnavailable) {
+		t.Errorf("%d were found, %v, though a page of them could not be read", len(all), err)
+	}
+	store.othersErr = nil
+
+	account := all[0]
+	account.Status = signup.Confirmed
+	store.listed = func() { store.people[account.ID] = account }
+	if all := found(); len(all) != 1 || all[0].ID != account.ID {
+		t.Errorf("one became the account while they were listed: found %d, first %+v", len(all), all[0])
+	}
+
+	last := slices.Max(slices.Collect(maps.Keys(store.people)))
+	store.people["z"] = signup.Person{ID: "z", Address: parse(t, "ADA@example.com"), Status: signup.Pending}
+	var forgotten []address.Address
+	service := over(store, func(s *signup.Settings) {
+		s.Forget = func(_ context.Context, all []address.Address) { forgotten = all }
+	})
+	if err := service.Erase(t.Context(), account.ID); err != nil || len(forgotten) != 2 || last >= "z" {
+		t.Errorf("%v, forgotten %d addresses, want 2", err, len(forgotten))
 	}
 }
 

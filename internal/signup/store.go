@@ -269,6 +269,12 @@ type SessionStore interface {
 
 // Registrar lets people, operators and time have data taken out.
 type Registrar interface {
+	// Others lists all of what [Store.People] lists but the account, in the order
+	// of acceptance, in pages of up to [MostPeople]. After is empty for the first
+	// page, and what came as next for the one behind it; next is empty at the
+	// end. A page before that may be short. Who comes, goes or becomes the account
+	// meanwhile may be missing; who stays is there, and may be there twice.
+	Others(ctx context.Context, f address.Fingerprint, after string) (people []Person, next string, err error)
 	// Export returns everything that is held about a sign-up or account, and
 	// what else is held for the same fingerprint if it is an account, however
 	// much that is: sign-ups in the order of acceptance, requests in that in which

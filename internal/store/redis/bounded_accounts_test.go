@@ -9,6 +9,8 @@ import (
 	"bellhop/internal/onboarding"
 	"bellhop/internal/redistest"
 	"bellhop/internal/signup"
+
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // C1.6 for people: no step takes longer because there are many accounts,
@@ -44,6 +46,7 @@ func town(t *testing.T, url string, people int) *hand {
 // everydayOfAccounts is what people do.
 var everydayOfAccounts = map[string]timed{
 	"AcceptAgain": {call: func(h *hand) error { h.again(); return nil }},
+	"Others":      {call: func(h *hand) error { _, _, err := h.Others(h.ctx, fingerprint(1), ""); return err }},
 	"People":      {call: func(h *hand) error { _, err := h.People(h.ctx, fingerprint(1)); return err }},
 	"Progress":    {call: func(h *hand) error { _, err := h.Progress(h.ctx, h.first()); return err }},
 	"Resend": {prepare: func(h *hand) { h.due() }, call: func(h *hand) error {
@@ -82,6 +85,7 @@ func TestNoStepTakesLongerForWhomMuchIsHeld(t *testing.T) {
 		call func(account string) error
 	}{
 		{"Erase", func(account string) error { return h.Erase(h.ctx, account) }},
+		{"Others", func(string) error { return h.allOthers() }},
 		{"Export", func(account string) error { _, err := h.Export(h.ctx, account); return err }},
 	} {
 		before, after := h.longestStep(250, step.call), h.longestStep(rounds(2500, 1500), step.call)
@@ -90,6 +94,18 @@ func TestNoStepTakesLongerForWhomMuchIsHeld(t *testing.T) {
 			t.Errorf("the longest step of %s takes %v for little, %v for much", step.name, before, after)
 		}
 	}
+}
+
+// allOthers lists who else has signed up with the address of the latest form.
+func (h *hand) allOthers() error {
+	for next, more := "", true; more; {
+		_, after, err := h.Others(h.ctx, fingerprint(h.person()), next)
+		if err != nil {
+			return err
+		}
+		next, more = after, after != ""
+	}
+	return nil
 }
 
 // longestStep is how long the server is busy at once, at most, with a call about
@@ -129,6 +145,36 @@ func (h *hand) crowd(size int) (account string) {
 		h.ask()
 	}
 	return account
+}
+
+// A page ends with somebody who may have gone when the next is asked for. Those of
+// older programs all have one place in the order.
+func TestAPageGoesOnBehindOneWhoHasGone(t *testing.T) {
+	h := startHand(t)
+	account := h.account()
+	const many = 2*signup.MostPeople + 50
+	of := fmt.Sprintf("{bellhop}:of:%x", fingerprint(1))
+	left := make(map[string]bool)
+	for range many {
+		h.again()
+		left[h.mail.Subject()] = true
+		ok(t, h.raw().ZAdd(h.ctx, of, goredis.Z{Score: 0, Member: h.mail.Subject()}).Err())
+	}
+	for next, more := "", true; more; {
+		page, after, err := h.Others(h.ctx, fingerprint(1), next)
+		ok(t, err)
+		for _, p := range page {
+			delete(left, p.ID)
+		}
+		if len(page) > 0 {
+			ok(t, h.Erase(h.ctx, page[len(page)-1].ID))
+		}
+		next, more = after, after != ""
+	}
+	if len(left) > 0 {
+		t.Errorf("%d of %d were left out", len(left), many)
+	}
+	ok(t, h.Erase(h.ctx, account))
 }
 
 // Whoever is not answered can ask again: until the last step the account is there.

@@ -149,6 +149,24 @@ type cursor struct{ score, member string }
 
 func (r *reply) cursor() cursor { return cursor{r.text(), r.text()} }
 
+// String is how others carry it: empty for the zero one.
+func (c cursor) String() string {
+	if c == (cursor{}) {
+		return ""
+	}
+	return c.score + " " + c.member
+}
+
+func parseCursor(text string) (c cursor, err error) {
+	if text == "" {
+		return c, nil
+	}
+	if _, err := fmt.Sscanf(text, "%s %s", &c.score, &c.member); err != nil {
+		return c, fmt.Errorf("want a cursor from an earlier page: %w", err)
+	}
+	return c, nil
+}
+
 // charged reads the budgets of an address: name, times, name, times.
 func (r *reply) charged() map[onboarding.Budget][]time.Time {
 	all := make(map[onboarding.Budget][]time.Time)

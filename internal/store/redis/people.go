@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -106,6 +107,29 @@ func (s *Store) People(ctx context.Context, f address.Fingerprint) ([]signup.Per
 		return nil, fmt.Errorf("read the sign-ups of an address: %w", err)
 	}
 	return people, nil
+}
+
+// Others implements [signup.Registrar].
+func (s *Store) Others(ctx context.Context, f address.Fingerprint, after string) (people []signup.Person, next string, err error) {
+	if people, next, err = s.others(ctx, f, after); err != nil {
+		return nil, "", fmt.Errorf("list the sign-ups of an address: %w", err)
+	}
+	return people, next, nil
+}
+
+func (s *Store) others(ctx context.Context, f address.Fingerprint, after string) ([]signup.Person, string, error) {
+	from, err := parseCursor(after)
+	if err != nil {
+		return nil, "", err
+	}
+	v, err := s.run(ctx, s.steps.others, redisdb.Answered, asHex(f), from.score, from.member, signup.MostPeople)
+	if err != nil {
+		return nil, "", err
+	}
+	r := newReply(v)
+	next := r.cursor()
+	people, err := r.list().people()
+	return people, next.String(), cmp.Or(err, r.err)
 }
 
 // people reads the rest of a reply, in which each value is a person.

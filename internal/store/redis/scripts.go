@@ -28,7 +28,7 @@ type steps struct {
 	mint, try, redeem                    *redisdb.Script
 	session, seen, rotate                *redisdb.Script
 	sessions, endSessions                *redisdb.Script
-	export, along, erase, purge          *redisdb.Script
+	others, export, along, erase, purge  *redisdb.Script
 	due, relayed, arrived, lane, sweep   *redisdb.Script
 	claim, committing, check, record     *redisdb.Script
 	heartbeat, leave                     *redisdb.Script
@@ -65,6 +65,7 @@ func newSteps() *steps {
 		sessions:    script("sessions", reads, "session"),
 		endSessions: script("endsessions", bringsEnd, "session"),
 
+		others: script("others", reads, "account", "person", "page"),
 		export: script("export", reads, "account", "person", "session", "records"),
 		along:  script("along", reads, "account", "person", "records", "page"),
 		erase:  script("erase", bringsEnd, "account", "mail", "subject", "session", "forget"),

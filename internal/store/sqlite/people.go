@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"bellhop/internal/address"
@@ -140,18 +141,58 @@ func (s *Store) People(ctx context.Context, f address.Fingerprint) (found []sign
 	return found, nil
 }
 
+// Others implements [signup.Registrar]. A cursor is when the last one of a page was
+// accepted, and its number. However many pages there are, the list of sign-ups
+// that are no accounts is read once, but for who was accepted in the same second.
+func (s *Store) Others(ctx context.Context, f address.Fingerprint, after string) (found []signup.Person, next string, err error) {
+	accepted, number := int64(math.MinInt64), int64(0)
+	if after != "" {
+		if _, err := fmt.Sscanf(after, "%d.%d", &accepted, &number); err != nil {
+			return nil, "", fmt.Errorf("list the sign-ups of an address: want a cursor from an earlier page: %w", err)
+		}
+	}
+	err = s.look(ctx, func(t *tx) error {
+		var numbers []int64
+		_, err := query(t.conn, sqlOthersPage, func(r *row) error {
+			accepted, number = r.int(), r.int()
+			numbers = append(numbers, number)
+			return nil
+		}, accepted, number, f[:], signup.MostPeople)
+		if err != nil {
+			return err
+		}
+		found, err = t.inOrder(numbers)
+		return err
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("list the sign-ups of an address: %w", unavailable(err))
+	}
+	if len(found) == signup.MostPeople {
+		next = fmt.Sprintf("%d.%d", accepted, number)
+	}
+	return found, next, nil
+}
+
 // others are the sign-ups of an address that are not its account, in the order
 // of acceptance, up to a limit.
 func (t *tx) others(f address.Fingerprint, limit int) (found []signup.Person, err error) {
 	numbers, err := t.othersOf(f)
-	for _, seq := range numbers[:min(limit, len(numbers))] {
+	if err != nil {
+		return nil, err
+	}
+	return t.inOrder(numbers[:min(limit, len(numbers))])
+}
+
+// inOrder reads the sign-ups of some numbers.
+func (t *tx) inOrder(numbers []int64) (found []signup.Person, err error) {
+	for _, seq := range numbers {
 		p, err := person(t.conn, "seq = ?", seq)
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, *p)
 	}
-	return found, err
+	return found, nil
 }
 
 // othersOf are the numbers of all of them. It reads the whole list of sign-ups
@@ -171,6 +212,8 @@ const (
 	sqlAccount = "fingerprint = ? AND status = 'confirmed'"
 	sqlOthers  = `SELECT seq FROM signups INDEXED BY signups_pending
 		WHERE status = 'pending' AND fingerprint = ? ORDER BY accepted, seq`
+	sqlOthersPage = `SELECT accepted, seq FROM signups INDEXED BY signups_pending
+		WHERE status = 'pending' AND (accepted, seq) > (?, ?) AND fingerprint = ? ORDER BY accepted, seq LIMIT ?`
 )
 
 // people returns those a condition selects.

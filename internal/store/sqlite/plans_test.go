@@ -70,6 +70,10 @@ func TestABudgetAndAnAccountAreOneIndexedLookup(t *testing.T) {
 	if steps := plan(t, s, sqlOthers); !slices.Equal(steps, want) {
 		t.Errorf("the plan of those who share an address is %q", steps)
 	}
+	want = []string{"SEARCH signups USING COVERING INDEX signups_pending (accepted>?)"}
+	if steps := plan(t, s, sqlOthersPage); !slices.Equal(steps, want) {
+		t.Errorf("the plan of a page of them is %q", steps)
+	}
 }
 
 func plan(t *testing.T, s *Store, sql string) (steps []string) {

@@ -212,3 +212,64 @@ func exportCrowdWhileItGoes(w *world) {
 	}
 	busy.Wait()
 }
+
+// othersOf lists the others of an address, page by page, and calls between after
+// each page.
+func (w *world) othersOf(to address.Address, between func(page []signup.Person)) (ids []string) {
+	w.Helper()
+	for next, more := "", true; more; {
+		page, after, err := w.Store.Others(w.ctx, to.Fingerprint(secret), next)
+		w.must(err)
+		if len(page) > signup.MostPeople {
+			w.Fatalf("a page has %d people, want %d at most", len(page), signup.MostPeople)
+		}
+		for _, p := range page {
+			ids = append(ids, p.ID)
+		}
+		next, more = after, after != ""
+		between(page)
+	}
+	return ids
+}
+
+func othersInOrder(w *world) {
+	c := w.crowd()
+	pages := 0
+	ids := w.othersOf(c.who, func(page []signup.Person) {
+		samePerson(w, "one of the others", page[0], w.person(page[0].ID))
+		pages++
+	})
+	sameIDs(w, "the others", ids, c.others)
+	equal(w, "pages", pages, 3)
+	who := w.someone()
+	for range 2 * signup.MostPeople { // of whom none is an account
+		ids = append(ids, w.acceptFor(who).Subject())
+	}
+	sameIDs(w, "others than no account", w.othersOf(who, func([]signup.Person) {}), ids[crowdSize:])
+}
+
+func othersGoOn(w *world) {
+	c := w.crowd()
+	var gone []string
+	ids := w.othersOf(c.who, func(page []signup.Person) {
+		for _, i := range []int{0, len(page) - 1} {
+			w.must(w.Store.Erase(w.ctx, page[i].ID))
+			gone = append(gone, page[i].ID)
+		}
+	})
+	sameIDs(w, "the others", ids, c.others)
+	left := slices.DeleteFunc(slices.Clone(c.others), func(id string) bool { return slices.Contains(gone, id) })
+	sameIDs(w, "those who are left", w.othersOf(c.who, func([]signup.Person) {}), left)
+}
+
+func othersOfNobody(w *world) {
+	who := w.someone()
+	w.account(who)
+	w.acceptFor(w.someone())
+	w.stored(w.ofOlderProgram(who))
+	equal(w, "others", len(w.othersOf(who, func([]signup.Person) {})), 0)
+	_, _, err := w.Store.Others(w.ctx, who.Fingerprint(secret), "nothing")
+	if err == nil {
+		w.Fatal("what is no cursor is taken for one")
+	}
+}

@@ -19,6 +19,12 @@ var exportTests = []test{
 	{name: "OfACrowdThatGoesHoldsWhatStays", run: exportCrowdWhileItGoes},
 }
 
+var othersTests = []test{
+	{name: "AreAllButTheAccountInOrder", run: othersInOrder},
+	{name: "GoOnBehindOneWhoHasGone", run: othersGoOn},
+	{name: "AreThoseOfTheAddressOnly", run: othersOfNobody},
+}
+
 var purgeTests = []test{
 	{name: "B7_8_UnconfirmedSignUpsGoWhenTheirTimeIsOver", run: purgeSignUps},
 	{name: "AccountsStay", run: purgeSparesAccounts},

@@ -103,6 +103,7 @@ func Run(t *testing.T, f Features, open Open) {
 		{"Session", sessionTests},
 		{"Rotate", rotateTests},
 		{"Erase", eraseTests},
+		{"Others", othersTests},
 		{"Export", exportTests},
 		{"Purge", purgeTests},
 		{"Document", documentTests},
