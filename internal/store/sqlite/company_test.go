@@ -39,6 +39,10 @@ func TestAnErasureTakesAlongWhoCameWhileItLooked(t *testing.T) {
 	}
 	before = companyOf(t, s, account)
 	late := signedUp(t, s, f)
+	since := companySince(t, s, account, before) // when it looks once more, between two commits
+	if want := []int64{number(t, s, early), number(t, s, late)}; !slices.Equal(since.numbers, want) || since.latest != want[1] {
+		t.Errorf("when it looks again the company is %v up to %d, want %v", since.numbers, since.latest, want)
+	}
 	redeem(t, s, older, f)
 	stranger := signedUp(t, s, address.Fingerprint{2})
 	if again, err := eraseWith(t, s, account, before); err != nil || again {
@@ -239,10 +243,15 @@ func redeem(t *testing.T, s *Store, id string, f address.Fingerprint) {
 	}
 }
 
-func companyOf(t *testing.T, s *Store, id string) (c company) {
+func companyOf(t *testing.T, s *Store, id string) company {
+	t.Helper()
+	return companySince(t, s, id, company{})
+}
+
+func companySince(t *testing.T, s *Store, id string, before company) (c company) {
 	t.Helper()
 	err := s.look(context.Background(), func(t *tx) (err error) {
-		c, err = t.companyOf(id, company{})
+		c, err = t.companyOf(id, before)
 		return err
 	})
 	if err != nil {

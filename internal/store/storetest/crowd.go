@@ -64,6 +64,27 @@ func (w *world) isGone(c *crowd) {
 	equal(w, "mails that can still be sent", c.active(w.rows()), 0)
 }
 
+// eraseFullSteps erases accounts with about as much as one step handles, of one
+// kind: the last of it is not forgotten.
+func eraseFullSteps(w *world) {
+	const full = 100
+	for _, more := range []int{-1, 0, 1, 2} {
+		signUps, requests := w.someone(), w.someone()
+		accounts := []signup.Person{w.account(signUps), w.account(requests)}
+		var mails []onboarding.MailID
+		for range full + more {
+			mails = append(mails, w.acceptFor(signUps), w.ask(requests))
+		}
+		for _, account := range accounts {
+			w.must(w.Store.Erase(w.ctx, account.ID))
+			_, err := w.Store.Person(w.ctx, account.ID)
+			w.wantErr(err, signup.ErrNotFound)
+		}
+		equal(w, "people", len(w.peopleOf(signUps)), 0)
+		equal(w, "mails that can still be sent", (&crowd{mails: mails}).active(w.rows()), 0)
+	}
+}
+
 func eraseCrowd(w *world) {
 	c, bystander := w.crowd(), w.accept()
 	held, committed := w.claim(c.mails[0]), w.committing(c.mails[len(c.mails)-1])

@@ -22,6 +22,7 @@ var eraseTests = []test{
 	{name: "AnAccountsSessionsAreGone", run: eraseSessions},
 	{name: "AnAccountTakesAllOfItsAddressAlong", run: eraseAddress},
 	{name: "ACrowdGoesToTheLast", run: eraseCrowd},
+	{name: "AsMuchAsAStepHandlesGoesToTheLast", run: eraseFullSteps},
 	{name: "ACrowdGoesWhileOthersComeAndErase", run: eraseCrowdBesideOthers},
 	{name: "TheAddressIsFreeAgain", run: eraseFreesAddress},
 	{name: "ASignUpThatIsNoAccountTakesNothingAlong", run: eraseSignUpOnly},
