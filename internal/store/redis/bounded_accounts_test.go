@@ -3,6 +3,8 @@ package redis_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,30 +111,46 @@ func (h *hand) allOthers() error {
 }
 
 // longestStep is how long the server is busy at once, at most, with a call about
-// an account that has so many sign-ups and requests to sign in: the best of some.
+// an account that has so many sign-ups and requests to sign in. Each of the call's
+// steps counts with the best of its times: on a busy machine there is always one
+// that was interrupted.
 func (h *hand) longestStep(size int, call func(account string) error) time.Duration {
 	h.t.Helper()
-	best := time.Hour
-	for range 3 {
-		account := h.crowd(size)
-		log := h.raw()
-		ok(h.t, log.ConfigSet(h.ctx, "slowlog-max-len", "100000").Err())
-		ok(h.t, log.ConfigSet(h.ctx, "slowlog-log-slower-than", "0").Err())
-		ok(h.t, log.Do(h.ctx, "SLOWLOG", "RESET").Err())
-		ok(h.t, call(account))
-		ok(h.t, log.ConfigSet(h.ctx, "slowlog-log-slower-than", "-1").Err())
-		entries, err := log.SlowLogGet(h.ctx, -1).Result()
-		ok(h.t, err)
-		longest := time.Duration(0)
-		for _, entry := range entries {
-			longest = max(longest, entry.Duration)
+	best := h.stepsOf(size, call)
+	for range 2 {
+		again := h.stepsOf(size, call)
+		if len(again) != len(best) {
+			h.t.Fatalf("the same call took %d steps and %d", len(best), len(again))
 		}
-		if longest == 0 {
-			h.t.Fatalf("none of %d commands took any time: the test looks in the wrong place", len(entries))
+		for i := range best {
+			best[i] = min(best[i], again[i])
 		}
-		best = min(best, longest)
 	}
-	return best
+	longest := slices.Max(best)
+	if longest == 0 {
+		h.t.Fatalf("none of %d steps took any time: the test looks in the wrong place", len(best))
+	}
+	return longest
+}
+
+// stepsOf is how long the server was busy with each step of a call.
+func (h *hand) stepsOf(size int, call func(account string) error) (took []time.Duration) {
+	h.t.Helper()
+	account := h.crowd(size)
+	log := h.raw()
+	ok(h.t, log.ConfigSet(h.ctx, "slowlog-max-len", "100000").Err())
+	ok(h.t, log.ConfigSet(h.ctx, "slowlog-log-slower-than", "0").Err())
+	ok(h.t, log.Do(h.ctx, "SLOWLOG", "RESET").Err())
+	ok(h.t, call(account))
+	ok(h.t, log.ConfigSet(h.ctx, "slowlog-log-slower-than", "-1").Err())
+	entries, err := log.SlowLogGet(h.ctx, -1).Result()
+	ok(h.t, err)
+	for _, entry := range entries {
+		if strings.EqualFold(entry.Args[0], "EVALSHA") {
+			took = append(took, entry.Duration)
+		}
+	}
+	return took
 }
 
 // crowd is an account with so many more sign-ups, and requests to sign in.
