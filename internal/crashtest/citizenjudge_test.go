@@ -11,7 +11,7 @@ import (
 	"bellhop/internal/onboarding"
 )
 
-// visitor is a visit of the judge's own.
+// visitor is a visit of the test's own, apart from all others.
 func (t *town) visitor(door string) *visit {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	return &visit{ctx: t.rig.t.Context(), client: client, door: door, rng: rand.New(rand.NewPCG(0, 0))}

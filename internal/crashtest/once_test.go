@@ -1,6 +1,7 @@
 package crashtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -21,13 +22,8 @@ func TestB2_3_OneOfAHundredAtTwoProcesses(t *testing.T) {
 	r := newRedisRig(t, built(t, shipped), durable(t).URL(0)).withTown(people)
 	var doors []*visit
 	for range 2 {
-		doors = append(doors, &visit{ctx: t.Context(), client: &http.Client{Timeout: patience, Transport: &http.Transport{}}, door: r.start().url})
+		doors = append(doors, r.town.visitor(r.start().url))
 	}
-	defer func() {
-		for _, v := range doors {
-			v.client.CloseIdleConnections()
-		}
-	}()
 	for range people {
 		c := r.newCitizen(doors[0])
 		c.race(doors, c.links[0])
@@ -50,12 +46,12 @@ func (r *rig) newCitizen(v *visit) *citizen {
 	c := &citizen{town: r.town, to: r.newPerson()}
 	r.town.citizens = append(r.town.citizens, c)
 	status, answer := c.call(v, http.MethodPost, "/createUser", "", fmt.Sprintf(`{"first":"Ada","email":%q}`, c.to))
-	var signedUp struct{ ID string }
-	if err := json.Unmarshal(answer, &signedUp); err != nil || status != http.StatusAccepted {
+	id, err := signUpID(bytes.NewReader(answer))
+	if err != nil || status != http.StatusAccepted {
 		r.t.Fatalf("a sign-up was answered %d: %s", status, answer)
 	}
-	r.promise(signedUp.ID, c.to)
-	c.owed(signedUp.ID, onboarding.SignUp)
+	r.promise(id, c.to)
+	c.owed(id, onboarding.SignUp)
 	return c
 }
 
@@ -131,8 +127,7 @@ func TestA2_4_ALostAnswerUsesUpNoLink(t *testing.T) {
 	server := durable(t)
 	proxy := redistest.NewProxy(t, server.Addr())
 	r := newRedisRig(t, built(t, shipped), server.URLAt(proxy.Addr(), 0)).withTown(1)
-	v := &visit{ctx: t.Context(), client: &http.Client{Timeout: patience, Transport: &http.Transport{}}, door: r.start().url}
-	defer v.client.CloseIdleConnections()
+	v := r.town.visitor(r.start().url)
 	c := r.newCitizen(v)
 	token := c.token(c.links[0])
 	before := proxy.Cuts()

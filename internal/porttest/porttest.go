@@ -43,20 +43,22 @@ func bind() (socket int, address string, err error) {
 	if err != nil {
 		return 0, "", os.NewSyscallError("socket", err)
 	}
-	loopback := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
-	if err := syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+	if address, err = bindTo(socket); err != nil {
 		syscall.Close(socket)
-		return 0, "", os.NewSyscallError("setsockopt", err)
 	}
-	if err := syscall.Bind(socket, loopback); err != nil {
-		syscall.Close(socket)
-		return 0, "", os.NewSyscallError("bind", err)
+	return socket, address, err
+}
+
+func bindTo(socket int) (address string, err error) {
+	if err := syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		return "", os.NewSyscallError("setsockopt", err)
+	}
+	if err := syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return "", os.NewSyscallError("bind", err)
 	}
 	bound, err := syscall.Getsockname(socket)
 	if err != nil {
-		syscall.Close(socket)
-		return 0, "", os.NewSyscallError("getsockname", err)
+		return "", os.NewSyscallError("getsockname", err)
 	}
-	port := bound.(*syscall.SockaddrInet4).Port
-	return socket, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), nil
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(bound.(*syscall.SockaddrInet4).Port)), nil
 }

@@ -64,17 +64,20 @@ func (s *Service) addressesOf(ctx context.Context, id string) ([]address.Address
 	return all, err
 }
 
-// others hands on all sign-ups of an address but its account, as
-// [Registrar.Others] lists them.
+// others hands on all sign-ups of an address but its account, in the order of
+// [Registrar.Others], each once.
 func (s *Service) others(ctx context.Context, f address.Fingerprint, hand func(Person)) error {
-	after := ""
+	after, handed := "", make(map[string]bool)
 	for more := true; more; more = after != "" {
 		page, next, err := s.store.Others(ctx, f, after)
 		if err != nil {
 			return err
 		}
 		for _, p := range page {
-			hand(p)
+			if !handed[p.ID] {
+				handed[p.ID] = true
+				hand(p)
+			}
 		}
 		after = next
 	}
@@ -125,14 +128,7 @@ func (s *Service) ofAddress(ctx context.Context, f address.Fingerprint) ([]Perso
 		case listed != nil:
 			return listed, nil
 		}
-		ids := make(map[string]bool)
-		err = s.others(ctx, f, func(p Person) {
-			if !ids[p.ID] {
-				ids[p.ID] = true
-				listed = append(listed, p)
-			}
-		})
-		if err != nil {
+		if err = s.others(ctx, f, func(p Person) { listed = append(listed, p) }); err != nil {
 			return nil, err
 		}
 	}
