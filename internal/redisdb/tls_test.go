@@ -3,6 +3,7 @@ package redisdb_test
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"regexp"
@@ -62,7 +63,8 @@ func TestTLSVersion(t *testing.T) {
 	}
 }
 
-// hangUp is a server that closes each connection after its TLS handshake.
+// hangUp is a server that ends each connection after its TLS handshake: for the
+// peer always with an end, never with a reset, because it reads what comes.
 func hangUp(t *testing.T, config *tls.Config) (address string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -75,7 +77,12 @@ func hangUp(t *testing.T, config *tls.Config) (address string) {
 			if err != nil {
 				return // closed
 			}
-			_ = tls.Server(conn, config).Handshake()
+			secure := tls.Server(conn, config)
+			if secure.Handshake() == nil {
+				_ = secure.CloseWrite()
+			}
+			_ = conn.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, conn)
 			conn.Close()
 		}
 	})
