@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Memory is the limiter of one process. It never uses more memory than it
-// begins with, 10 MB for the default size; it has no goroutine and needs no
-// closing.
+// Memory is the limiter of one process. For the default size it begins with
+// 1.6 MB of memory and never uses more than 10 MB; it has no goroutine and needs
+// no closing.
 //
 // Its keys are kept in small buckets. When a bucket is full, the key that nobody
 // asked for longest makes room: its theoretical arrival time goes into the
