@@ -186,7 +186,8 @@ func (l *Listener) enter(conn net.Conn, handle func()) {
 	})
 }
 
-// told notes that a connection speaks AMQP, unless it has been closed.
+// told notes that a connection speaks AMQP, unless it has been closed; Shutdown
+// then leaves it to its end.
 func (l *Listener) told(conn net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -194,6 +195,19 @@ func (l *Listener) told(conn net.Conn) bool {
 		return false
 	}
 	l.open[conn] = true
+	return true
+}
+
+// handOver forgets a connection that speaks HTTP, unless it has been closed: it
+// is the web's from here on. Forgotten only after it was handed over, Shutdown
+// could close it with a request under way.
+func (l *Listener) handOver(conn net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shut {
+		return false
+	}
+	delete(l.open, conn)
 	return true
 }
 
