@@ -131,7 +131,7 @@ func drainCounts(t *testing.T, program string) {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		_, _, err = drain(ctx, receivers, 4)
 		return err

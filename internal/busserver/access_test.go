@@ -27,11 +27,12 @@ func (r *rig) trySend(c *azservicebus.Client, queue string) error {
 	return s.SendMessage(r.ctx, &azservicebus.Message{Body: []byte("x")}, nil)
 }
 
-// tryReceive tells how receiving one message ends, nil also when none came.
-func (r *rig) tryReceive(c *azservicebus.Client, queue string) error {
+// tryReceive tells how receiving one message ends, nil also when none came in
+// time: a refusal is worth all patience.
+func (r *rig) tryReceive(c *azservicebus.Client, queue string, wait time.Duration) error {
 	r.Helper()
 	rec := r.receiver(c, queue, nil)
-	ctx, cancel := context.WithTimeout(r.ctx, 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(r.ctx, wait)
 	defer cancel()
 	_, err := rec.ReceiveMessages(ctx, 1, nil)
 	if errors.Is(err, context.DeadlineExceeded) && r.ctx.Err() == nil {
@@ -92,7 +93,7 @@ func TestSDKRefusedSignatures(t *testing.T) {
 		"elsewhere":    {signed("sb://"+r.addr+"/orders2", root.Name, root.Key, soon), "InvalidAudience"},
 	} {
 		client := r.clientOf(c.connection)
-		for _, err := range []error{r.trySend(client, "orders"), r.tryReceive(client, "orders")} {
+		for _, err := range []error{r.trySend(client, "orders"), r.tryReceive(client, "orders", patience)} {
 			r.code(err, azservicebus.CodeUnauthorizedAccess)
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s: %v, want %q", name, err, c.says)
@@ -131,7 +132,7 @@ func TestSDKNotFound(t *testing.T) {
 	c := r.client()
 	began := time.Now()
 	for name, err := range map[string]error{
-		"send": r.trySend(c, "missing"), "receive": r.tryReceive(c, "missing"),
+		"send": r.trySend(c, "missing"), "receive": r.tryReceive(c, "missing", patience),
 		"subscription": func() error {
 			rec, err := c.NewReceiverForSubscription("orders", "sub", nil)
 			r.must(err)

@@ -109,10 +109,14 @@ func TestSDKDisabledQueue(t *testing.T) {
 		_, err = rec.Receive(r.ctx, nil)
 		r.condition(err, q.detachesReceiver)
 
+		wait := patience
+		if q.receives {
+			wait = 200 * time.Millisecond // nothing comes
+		}
 		for _, try := range []struct {
 			may bool
 			err error
-		}{{q.sends, r.trySend(c, "orders")}, {q.receives, r.tryReceive(c, "orders")}} {
+		}{{q.sends, r.trySend(c, "orders")}, {q.receives, r.tryReceive(c, "orders", wait)}} {
 			if try.may {
 				r.must(try.err)
 			} else {
