@@ -48,6 +48,12 @@ type queue struct {
 	arrived  chan struct{} // closed when something arrives
 }
 
+// ring is called with the broker's mu held.
+func (q *queue) ring() {
+	close(q.arrived)
+	q.arrived = make(chan struct{})
+}
+
 func newBroker() *broker {
 	return &broker{queues: map[string]*queue{}, locked: map[lock]amqp.OutMessage{}}
 }
@@ -123,8 +129,19 @@ func (b *broker) put(name string, messages ...amqp.OutMessage) {
 	defer b.mu.Unlock()
 	q := b.queue(name)
 	q.messages = append(q.messages, messages...)
-	close(q.arrived)
-	q.arrived = make(chan struct{})
+	q.ring()
+}
+
+// putBack returns messages that the link did not want any more to their places.
+func (b *broker) putBack(l *amqp.Outgoing, name string, messages []amqp.OutMessage) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range messages {
+		delete(b.locked, lock{l, string(m.Tag)})
+	}
+	q := b.queue(name)
+	q.messages = append(messages, q.messages...)
+	q.ring()
 }
 
 // serve sends a queue's messages to a link as long as that is there.
@@ -137,7 +154,7 @@ func (b *broker) serve(ctx context.Context, l *amqp.Outgoing, name string, settl
 		messages, arrived := b.get(l, name, int(demand.Credit), settled)
 		for i, m := range messages {
 			if l.Send(m) != nil {
-				b.put(name, messages[i:]...)
+				b.putBack(l, name, messages[i:])
 				break
 			}
 		}
