@@ -19,6 +19,7 @@ import (
 	"bellhop/internal/busadmin"
 	"bellhop/internal/busnet"
 	"bellhop/internal/busserver"
+	"bellhop/internal/porttest"
 	"bellhop/internal/sas"
 	"bellhop/internal/sqlitedb"
 
@@ -40,7 +41,7 @@ type wire struct {
 	keys   *sas.Keys
 	faults *busserver.Faults
 	jump   atomic.Int64
-	port   string // after the first start
+	port   string // the same after a stop
 
 	bus      *bus.Bus
 	server   atomic.Pointer[busserver.Server]
@@ -66,7 +67,9 @@ func startWire(t *testing.T, tls bool, set ...func(*wire)) *wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{T: t, dir: t.TempDir(), tls: tls, keys: keys, port: "0"}
+	w := &wire{T: t, dir: t.TempDir(), tls: tls, keys: keys}
+	_, w.port, err = net.SplitHostPort(porttest.Hold(t))
+	w.must(err)
 	for _, f := range set {
 		f(w)
 	}
@@ -105,8 +108,6 @@ func (w *wire) start() {
 		}
 	}
 	w.listener, err = busnet.Listen(options)
-	w.must(err)
-	_, w.port, err = net.SplitHostPort(w.listener.Addr().String())
 	w.must(err)
 	w.faults = &busserver.Faults{}
 	server := busserver.New(busserver.Options{Bus: w.bus, Wiring: &wiring, Keys: w.keys, AcceptAnyKey: w.anyKey, Faults: w.faults})
