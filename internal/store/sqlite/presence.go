@@ -42,7 +42,7 @@ func (t *tx) heard(beat int64, within time.Duration) bool {
 
 // Leave implements [onboarding.Presence].
 func (s *Store) Leave(ctx context.Context, by onboarding.Incarnation) error {
-	err := s.ride(ctx, func(t *tx) error {
+	err := s.commitUnsynced(ctx, func(t *tx) error {
 		if _, err := t.exec("DELETE FROM incarnations WHERE id = ?", string(by)); err != nil {
 			return err
 		}

@@ -61,9 +61,9 @@ func (s *Store) Session(ctx context.Context, id string) (found signup.Session, o
 	return found, of, nil
 }
 
-// Seen implements [signup.SessionStore]. It rides, and nearly always it only
-// looks: the writer has better things to do than to find that a minute is not
-// over.
+// Seen implements [signup.SessionStore]. It does not ask for the disk, and
+// nearly always it only looks: the writer has better things to do than to find
+// that a minute is not over.
 func (s *Store) Seen(ctx context.Context, id string) error {
 	due := false
 	err := s.look(ctx, func(t *tx) (err error) {
@@ -71,7 +71,7 @@ func (s *Store) Seen(ctx context.Context, id string) error {
 		return err
 	})
 	if err == nil && due {
-		err = s.ride(ctx, func(t *tx) error {
+		err = s.commitUnsynced(ctx, func(t *tx) error {
 			_, err := t.exec(sqlSeen, id, t.now-ms(signup.SeenEvery), t.now)
 			return err
 		})

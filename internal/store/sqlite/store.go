@@ -13,8 +13,10 @@
 // Every step of a mail is one function on the file's writer goroutine (see
 // sqlitedb): it loads the mail, decides in Go, and saves it. Nothing else can
 // come in between, which is what makes each step a compare-and-set. The steps
-// that are answered to somebody wait for the disk; those that recovery would
-// do again ride along with a later commit.
+// that are answered to somebody wait for the disk. Those that recovery would do
+// again wait for their commit, because readers look beside the writer; or ride,
+// not waiting for that either, where nobody but the writer asks for what they
+// wrote.
 //
 // # Counts
 //
@@ -187,8 +189,9 @@ func (s *Store) commitUnsynced(ctx context.Context, fn func(*tx) error) error {
 	return s.db.CommitUnsynced(ctx, s.call(fn))
 }
 
-// ride runs fn on the writer and returns when it has run. It is for what a
-// crash may undo because recovery or the next sweep would do it again.
+// ride runs fn on the writer and returns when it has run, before look sees what
+// it wrote. It is for what a crash may undo because recovery or the next sweep
+// would do it again.
 func (s *Store) ride(ctx context.Context, fn func(*tx) error) error {
 	return s.db.Ride(ctx, s.call(fn))
 }

@@ -14,8 +14,9 @@ import (
 // looked at; as many as the limit means that there may be more.
 type sweeper func(t *tx, by onboarding.Incarnation, limit int, swept *onboarding.Swept) (int, error)
 
-// Sweep implements [onboarding.Outbox]. It rides: what a crash undoes the next
-// sweep does again.
+// Sweep implements [onboarding.Outbox]. It does not ask for the disk: what a
+// crash undoes the next sweep does again. Its steps ride, and the last one waits
+// for its commit, and so for theirs.
 func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int) (onboarding.Swept, error) {
 	var swept onboarding.Swept
 	for _, sweep := range []sweeper{
@@ -31,7 +32,7 @@ func (s *Store) Sweep(ctx context.Context, by onboarding.Incarnation, limit int)
 			return onboarding.Swept{}, fmt.Errorf("sweep the ledger: %w", err)
 		}
 	}
-	err := s.ride(ctx, func(t *tx) (err error) {
+	err := s.commitUnsynced(ctx, func(t *tx) (err error) {
 		swept.Next, err = t.nextSweep()
 		return err
 	})
