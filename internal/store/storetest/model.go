@@ -84,9 +84,10 @@ type truth struct {
 	mintedAt time.Time
 	sent     bool // that it was taken is on record
 	variant  onboarding.Variant
-	charged  bool // to its budget
-	excused  bool // there was a reason to keep it back or to call it off
-	dropped  bool // an operator may have discarded it
+	perhaps  onboarding.Variant // what it is unless a power cut undid that
+	charged  bool               // to its budget
+	excused  bool               // there was a reason to keep it back or to call it off
+	dropped  bool               // an operator may have discarded it
 }
 
 // process is one incarnation.

@@ -50,7 +50,7 @@ func (m *model) steps(f Features) []step {
 	if f.SoleOwner {
 		steps = append(steps,
 			step{"crash", 1, func() { m.crash(m.Reopen) }},
-			step{"power cut", 1, func() { m.crash(m.PowerCut) }})
+			step{"power cut", 1, m.cutPower})
 	}
 	return steps
 }
@@ -371,6 +371,17 @@ func (m *model) operate(op func(onboarding.MailID) error) {
 	if !errors.Is(err, onboarding.ErrWrongState) && !errors.Is(err, onboarding.ErrNoMail) {
 		m.normal(err)
 	}
+}
+
+// cutPower is a crash that may undo claims, and with them the choice of a
+// variant, of mails that never reached committing.
+func (m *model) cutPower() {
+	for _, t := range m.truth {
+		if t.attempts == 0 && t.variant != "" {
+			t.variant, t.perhaps = "", t.variant
+		}
+	}
+	m.crash(m.PowerCut)
 }
 
 // crash ends every process and the store's owner with them.
