@@ -113,7 +113,9 @@ func TestTimeout(t *testing.T) {
 			closed(t, conn)
 		})
 	}
-	t.Run("silent inside TLS", func(t *testing.T) { closed(t, r.dialTLS(t)) })
+	t.Run("silent inside TLS", func(t *testing.T) { // after a handshake, which takes its time
+		closed(t, open(t, withTLS(t), within(2*time.Second)).serve(t, t.Context()).dialTLS(t))
+	})
 }
 
 func TestSilentClientsHoldNobodyUp(t *testing.T) {

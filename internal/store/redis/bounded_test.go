@@ -15,11 +15,22 @@ func TestNoStepTakesLongerAmongManyMails(t *testing.T) {
 	server := redistest.Start(t, redistest.Options{})
 	few, many := crowd(t, server.URL(0), 1000), crowd(t, server.URL(1), rounds(50_000, 20_000))
 	for name, step := range everyday {
-		before, after := few.shortest(step), many.shortest(step)
-		t.Logf("%-14s %8v among few, %8v among many", name, before, after)
-		if after > 3*before+2*time.Millisecond {
-			t.Errorf("%s took %v among few mails and %v among many", name, before, after)
-		}
+		hardlyLonger(t, name, few.shortest(step), func() time.Duration { return many.shortest(step) })
+	}
+}
+
+// hardlyLonger fails the test if what a step takes among much is not about what
+// it takes among little. Before that it measures again: a busy machine makes a
+// step longer, and never shorter.
+func hardlyLonger(t *testing.T, name string, little time.Duration, measure func() time.Duration) {
+	t.Helper()
+	much, most := measure(), 3*little+2*time.Millisecond
+	for again := 0; much > most && again < 5; again++ {
+		much = min(much, measure())
+	}
+	t.Logf("%-14s %8v among little, %8v among much", name, little, much)
+	if much > most {
+		t.Errorf("%s took %v among little and %v among much", name, little, much)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 
 // patience is how long anything may take before it counts as broken. It is
 // generous: the machine may be busy.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // connect opens a store as one process does, until the test ends. The policy is
 // the default one unless the options have another.
