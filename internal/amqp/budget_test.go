@@ -125,6 +125,9 @@ func TestServerBytes(t *testing.T) {
 		s := amqp.NewServer(amqp.Config{ServerBytes: 10_000}, h)
 		_, stop := sending(t, s, h, 30, 1000)
 		defer stop()
+		if n := h.count(); n != 11 {
+			t.Errorf("%d deliveries came, want 11", n)
+		}
 		_, stopOther := sending(t, s, h, 30, 1000)
 		defer stopOther()
 		if n := h.count(); n != 12 {
