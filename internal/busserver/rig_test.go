@@ -193,12 +193,13 @@ func (r *rig) send(c *azservicebus.Client, queue string, bodies ...string) {
 	r.must(s.Close(r.ctx))
 }
 
-// receive receives exactly n messages.
+// receive receives exactly n messages, in one call as long as they come: what
+// comes between two the SDK gives back, and it is behind the others then.
 func (r *rig) receive(rec *azservicebus.Receiver, n int) []*azservicebus.ReceivedMessage {
 	r.Helper()
 	var all []*azservicebus.ReceivedMessage
 	for len(all) < n {
-		got, err := rec.ReceiveMessages(r.ctx, n-len(all), nil)
+		got, err := rec.ReceiveMessages(r.ctx, n-len(all), &azservicebus.ReceiveMessagesOptions{TimeAfterFirstMessage: patience})
 		r.must(err)
 		all = append(all, got...)
 	}
