@@ -52,9 +52,8 @@ type Listener struct {
 	conns sync.WaitGroup // one for each of open
 
 	mu   sync.Mutex
-	open map[net.Conn]bool // what is being told apart (false) or spoken to in AMQP (true)
+	open map[net.Conn]bool // what is being told apart (false), or was (true)
 	shut bool              // nothing more is told apart
-	over bool              // all is closed
 }
 
 // Listen binds the address. Clients can connect then, and are served once Serve
@@ -142,7 +141,7 @@ func (l *Listener) Close() {
 func (l *Listener) closeOpen(all bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.shut, l.over = true, l.over || all
+	l.shut = true
 	for conn, told := range l.open {
 		if all || !told {
 			conn.Close()
@@ -186,8 +185,9 @@ func (l *Listener) enter(conn net.Conn, handle func()) {
 	})
 }
 
-// told notes that a connection speaks AMQP, unless it has been closed; Shutdown
-// then leaves it to its end.
+// told notes that it is known what a connection speaks, unless it has been closed.
+// From here on Shutdown leaves it to who serves it: in HTTP that may be answering
+// before leave is called.
 func (l *Listener) told(conn net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -195,19 +195,6 @@ func (l *Listener) told(conn net.Conn) bool {
 		return false
 	}
 	l.open[conn] = true
-	return true
-}
-
-// handOver forgets a connection that speaks HTTP, unless it has been closed: it
-// is the web's from here on. Forgotten only after it was handed over, Shutdown
-// could close it with a request under way.
-func (l *Listener) handOver(conn net.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.shut {
-		return false
-	}
-	delete(l.open, conn)
 	return true
 }
 

@@ -106,7 +106,7 @@ func (l *Listener) route(ctx context.Context, tcp *net.TCPConn, conn net.Conn, p
 	case p == speaksAMQP && r.AMQP != nil && l.told(tcp):
 		defer conn.Close()
 		r.AMQP(ctx, conn, secure)
-	case p == speaksHTTP && r.HTTP != nil && l.handOver(tcp):
+	case p == speaksHTTP && r.HTTP != nil && l.told(tcp):
 		l.web.take(conn)
 	default:
 		l.log.Debug("a client speaks neither AMQP nor HTTP, or came too late", "client", clientHost(tcp))
