@@ -77,10 +77,7 @@ func hangUp(t *testing.T, config *tls.Config) (address string) {
 			if err != nil {
 				return // closed
 			}
-			secure := tls.Server(conn, config)
-			if secure.Handshake() == nil {
-				_ = secure.CloseWrite()
-			}
+			_ = tls.Server(conn, config).Handshake()
 			_ = conn.(*net.TCPConn).CloseWrite()
 			_, _ = io.Copy(io.Discard, conn)
 			conn.Close()
