@@ -15,8 +15,7 @@
 // come in between, which is what makes each step a compare-and-set. The steps
 // that are answered to somebody wait for the disk. Those that recovery would do
 // again wait for their commit, because readers look beside the writer; or ride,
-// not waiting for that either, where nobody but the writer asks for what they
-// wrote.
+// not waiting for that either, where only the writer must know of it at once.
 //
 // # Counts
 //
